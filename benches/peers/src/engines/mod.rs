@@ -1,0 +1,176 @@
+//! The engines: ours and its peers, behind one face.
+//!
+//! An engine says what it is and measures one stream or one series of round trips; it keeps no figures.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::harness::{self, Link};
+use crate::scenario::pin::Cpus;
+
+#[cfg(feature = "annulus")]
+mod annulus;
+#[cfg(any(have_boost, have_moodycamel))]
+mod cpp;
+mod iceoryx;
+mod kernel;
+mod shaq;
+mod thread_rings;
+
+/// Payload sizes the engines are compiled for, in bytes.
+pub const PAYLOADS: [usize; 3] = [8, 56, 1024];
+
+/// What the two sides are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    /// Two processes that share memory or a descriptor.
+    Processes,
+    /// Two threads of one process, because the engine cannot cross processes.
+    Threads,
+}
+
+/// What the engine is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenIn {
+    /// A Rust crate.
+    Rust,
+    /// A C++ header.
+    #[cfg_attr(
+        not(any(have_boost, have_moodycamel)),
+        allow(dead_code, reason = "no C++ peer was found when this was built")
+    )]
+    Cpp,
+    /// A facility of the kernel.
+    Kernel,
+}
+
+/// How a side waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Polls.
+    Spin,
+    /// Sleeps in the kernel.
+    Park,
+}
+
+/// What an engine is.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// Its name in tables and in `--only`.
+    pub name: &'static str,
+    /// Threads or processes.
+    pub across: Across,
+    /// Language.
+    pub written_in: WrittenIn,
+    /// Way of waiting.
+    pub wait: Wait,
+}
+
+/// One ring implementation that can be measured.
+pub trait Engine {
+    /// What it is.
+    fn traits(&self) -> Traits;
+    /// Nanoseconds for a stream of `count` messages of `payload` bytes (one of `PAYLOADS`). The calling thread must be
+    /// pinned to `cpus.near`.
+    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
+    /// Nanoseconds for `count` round trips of `payload` bytes (one of `PAYLOADS`), through one ring per direction. The
+    /// calling thread must be pinned to `cpus.near`.
+    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
+}
+
+/// An engine's link for every message size.
+trait Family {
+    /// What it is.
+    const TRAITS: Traits;
+    /// Its pair of rings for messages of `WORDS` words.
+    type Link<const WORDS: usize>: Link;
+}
+
+/// The one way from a family to an engine.
+struct Entry<F>(std::marker::PhantomData<F>);
+
+impl<F: Family> Engine for Entry<F> {
+    fn traits(&self) -> Traits {
+        F::TRAITS
+    }
+
+    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+        match payload {
+            8 => harness::stream::<F::Link<1>>(cpus, count),
+            56 => harness::stream::<F::Link<7>>(cpus, count),
+            1024 => harness::stream::<F::Link<128>>(cpus, count),
+            _ => Err(format!("not compiled for {payload} bytes")),
+        }
+    }
+
+    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+        match payload {
+            8 => harness::round_trips::<F::Link<1>>(cpus, count),
+            56 => harness::round_trips::<F::Link<7>>(cpus, count),
+            1024 => harness::round_trips::<F::Link<128>>(cpus, count),
+            _ => Err(format!("not compiled for {payload} bytes")),
+        }
+    }
+}
+
+fn engine<F: Family + 'static>() -> Box<dyn Engine> {
+    Box::new(Entry::<F>(std::marker::PhantomData))
+}
+
+/// The number of this run, which every name it makes outside its memory carries: the pid of the first process.
+static RUN: OnceLock<u32> = OnceLock::new();
+
+/// Names the run after this process. Called once, before any engine is used and before the first fork.
+pub fn begin_run() {
+    RUN.get_or_init(std::process::id);
+}
+
+/// How every name in /dev/shm begins that is made by this run.
+fn name_prefix() -> String {
+    format!("annulus_peers_{}_", RUN.get_or_init(std::process::id))
+}
+
+/// A name that no other process of the run and no earlier call in this process has got.
+fn fresh_name(way: &str) -> String {
+    static NAMES: AtomicU64 = AtomicU64::new(0);
+    let number = NAMES.fetch_add(1, Ordering::Relaxed);
+    format!("{}{}_{number}_{way}", name_prefix(), std::process::id())
+}
+
+/// Removes every file that engines made in this run, however its processes ended.
+pub fn sweep() {
+    iceoryx::remove_directory();
+    let Ok(entries) = std::fs::read_dir("/dev/shm") else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(&name_prefix()) {
+            // Nothing else can be done about a failure.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Every engine this program was built with, in the order they take turns.
+pub fn all() -> Vec<Box<dyn Engine>> {
+    vec![
+        #[cfg(feature = "annulus")]
+        engine::<annulus::Spinning>(),
+        engine::<thread_rings::Rtrb>(),
+        engine::<thread_rings::Ringbuf>(),
+        engine::<thread_rings::Gil>(),
+        engine::<thread_rings::Nexus>(),
+        engine::<shaq::Shaq>(),
+        engine::<thread_rings::Crossbeam>(),
+        engine::<iceoryx::Iceoryx2>(),
+        #[cfg(have_boost)]
+        engine::<cpp::Boost>(),
+        #[cfg(have_moodycamel)]
+        engine::<cpp::Moodycamel>(),
+        #[cfg(feature = "annulus")]
+        engine::<annulus::Parking>(),
+        engine::<kernel::Pipe>(),
+        engine::<kernel::Seqpacket>(),
+    ]
+}

@@ -1,0 +1,212 @@
+//! Runs one measurement: two rings, two pinned sides, a barrier, a checked pass, a timed pass.
+//!
+//! The near side (this thread) keeps the clock and receives; the far side is a forked process or a thread. Each
+//! measurement has a process of its own, so that an engine that crashes or hangs ends its own measurement and no other.
+//! Invariants: every measurement has fresh rings; before the clock starts more than one full wrap of messages has gone
+//! through them with every byte compared, which also touches their pages on both sides.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::loops::{Damaged, End};
+use crate::scenario::child;
+use crate::scenario::clock::{Alarm, now_ns};
+use crate::scenario::pin::{Cpus, pin_to};
+use crate::scenario::shared::{Barrier, Line, Shared};
+
+/// Slots asked of every engine. Some round it up a little; pipes and sockets hold what the kernel lets them.
+pub const CAPACITY: usize = 4096;
+/// Messages of the untimed pass that compares every byte: two wraps.
+const CHECKED: u64 = 2 * CAPACITY as u64;
+/// Untimed round trips: one wrap of both rings.
+const WARMING_TRIPS: u64 = CAPACITY as u64 + 64;
+/// Seconds after which a measurement is given up.
+const PATIENCE_S: u32 = 60;
+/// How long a failing side lets the other leave through the barrier.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Two rings, one per direction, not yet attached.
+pub trait Link: Sized {
+    /// The side that keeps the clock.
+    type Near: End;
+    /// Its partner.
+    type Far: End;
+
+    /// Makes both rings.
+    fn create() -> Result<Self, String>;
+    /// Attaches the near side. Called once, on the near side.
+    fn near(&mut self) -> Result<Self::Near, String>;
+    /// Attaches the far side. Called once; in the far process where the link crosses processes, else before the thread.
+    fn far(&mut self) -> Result<Self::Far, String>;
+    /// Runs both jobs at once: `over_processes` or `over_threads`.
+    fn run<R>(
+        self,
+        cpus: Cpus,
+        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+    ) -> Result<R, String>;
+}
+
+/// Does one measurement in a process of its own and brings its nanoseconds back. The process writes what went wrong to
+/// stderr.
+pub fn contained(measurement: impl FnOnce() -> Result<u64, String>) -> Result<u64, String> {
+    let result = Shared::<Line>::new().map_err(|error| format!("shared memory: {error}"))?;
+    let process = child::spawn(|| {
+        result.word.store(measurement()?, Ordering::Release);
+        Ok(())
+    })
+    .map_err(|error| format!("fork: {error}"))?;
+    process.join()?;
+    Ok(result.word.load(Ordering::Acquire))
+}
+
+/// Nanoseconds for `count` messages from the far side to the near one.
+pub fn stream<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
+    let _alarm = Alarm::after(PATIENCE_S);
+    L::create()?.run(
+        cpus,
+        |near, barrier| {
+            near.receive_numbered(CHECKED)
+                .map_err(|Damaged| "the pass that compares every byte found a difference")?;
+            meet(barrier, 2)?;
+            let start = now_ns();
+            let verdict = near.receive(count);
+            let elapsed = now_ns() - start;
+            verdict.map_err(|Damaged| "a message arrived damaged or out of order")?;
+            Ok(elapsed)
+        },
+        |far, barrier| {
+            far.send_numbered(CHECKED);
+            meet(barrier, 2)?;
+            far.send(count);
+            Ok(())
+        },
+    )
+}
+
+/// Nanoseconds for `count` round trips, one message under way at a time.
+pub fn round_trips<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
+    let _alarm = Alarm::after(PATIENCE_S);
+    L::create()?.run(
+        cpus,
+        |near, barrier| {
+            near.ping(WARMING_TRIPS)
+                .map_err(|Damaged| "an answer was damaged")?;
+            meet(barrier, 2)?;
+            let start = now_ns();
+            let verdict = near.ping(count);
+            let elapsed = now_ns() - start;
+            verdict.map_err(|Damaged| "an answer was damaged")?;
+            Ok(elapsed)
+        },
+        |far, barrier| {
+            far.echo(WARMING_TRIPS);
+            meet(barrier, 2)?;
+            far.echo(count);
+            Ok(())
+        },
+    )
+}
+
+/// The far side is a forked process.
+pub fn over_processes<L: Link, R>(
+    mut link: L,
+    cpus: Cpus,
+    near: impl FnOnce(&mut L::Near, &Barrier) -> Result<R, String>,
+    far: impl FnOnce(&mut L::Far, &Barrier) -> Result<(), String>,
+) -> Result<R, String> {
+    let barrier = Shared::<Barrier>::new().map_err(|error| format!("shared memory: {error}"))?;
+    let near_pid = std::process::id();
+    let child = child::spawn(|| {
+        or_abandon(
+            &barrier,
+            || {
+                pin_to(cpus.far).map_err(|error| format!("pinning: {error}"))?;
+                attended(link.far()?, &barrier, far)
+            },
+            |_| {
+                // SAFETY: the near process is our parent and waits for us, so the pid is still its.
+                unsafe { libc::kill(near_pid.cast_signed(), libc::SIGTERM) };
+            },
+        )
+    })
+    .map_err(|error| format!("fork: {error}"))?;
+    // After an error the child may spin for ever: it is killed when it is dropped.
+    let near = || attended(link.near()?, &barrier, near);
+    let result = or_abandon(&barrier, near, |_| ())?;
+    child.join()?;
+    Ok(result)
+}
+
+/// The far side is a thread of this process.
+pub fn over_threads<L: Link, R>(
+    mut link: L,
+    cpus: Cpus,
+    near: impl FnOnce(&mut L::Near, &Barrier) -> Result<R, String>,
+    far: impl FnOnce(&mut L::Far, &Barrier) -> Result<(), String> + Send,
+) -> Result<R, String>
+where
+    L::Far: Send,
+{
+    let barrier = Shared::<Barrier>::new().map_err(|error| format!("shared memory: {error}"))?;
+    let far_end = link.far()?;
+    let near_end = link.near()?;
+    std::thread::scope(|scope| {
+        let barrier = &*barrier;
+        let partner = scope.spawn(move || {
+            or_abandon(
+                barrier,
+                || {
+                    pin_to(cpus.far).map_err(|error| format!("pinning: {error}"))?;
+                    attended(far_end, barrier, far)
+                },
+                |message| {
+                    eprintln!("{message}");
+                    // SAFETY: `_exit` has no preconditions; this process serves one measurement.
+                    unsafe { libc::_exit(1) }
+                },
+            )
+        });
+        let result = or_abandon(barrier, || attended(near_end, barrier, near), |_| ());
+        partner
+            .join()
+            .map_err(|_| String::from("the partner thread panicked"))??;
+        result
+    })
+}
+
+/// Does the job between the meeting after attaching and the one before detaching.
+fn attended<E: End, R>(
+    mut end: E,
+    barrier: &Barrier,
+    job: impl FnOnce(&mut E, &Barrier) -> Result<R, String>,
+) -> Result<R, String> {
+    meet(barrier, 1)?;
+    let result = job(&mut end, barrier)?;
+    meet(barrier, 3)?;
+    Ok(result)
+}
+
+/// Whatever goes wrong on one side, a panic too, releases the other side: from the barrier, or, where that side may be
+/// spinning in a timed loop, by what `end_other` does after giving it a moment to leave by itself.
+fn or_abandon<R>(
+    barrier: &Barrier,
+    work: impl FnOnce() -> Result<R, String>,
+    end_other: impl FnOnce(&str),
+) -> Result<R, String> {
+    let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.unwrap_or_else(|| String::from("one side panicked")))
+    });
+    if let Err(message) = &result {
+        barrier.abandon();
+        std::thread::sleep(GRACE);
+        end_other(message);
+    }
+    result
+}
+
+fn meet(barrier: &Barrier, phase: u32) -> Result<(), String> {
+    barrier.meet(phase).map_err(|gone| gone.to_string())
+}

@@ -1,0 +1,254 @@
+//! Takes turns: floor, engine A, engine B ... floor, again and again, and files every round under its placement class.
+//!
+//! Invariants: a round whose floors before and after disagree on the class is thrown away and taken again (within
+//! limits); the number of messages follows the engine's last speed, so that a timed loop lasts about as long for everybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engines::{Engine, Traits};
+use crate::harness::{CAPACITY, contained};
+use crate::scenario::load::Load;
+use crate::scenario::pin::Cpus;
+use crate::scenario::stats::Class;
+use crate::scenario::{copying, floor, handoff};
+
+/// Rounds that may be thrown away even in a short run.
+const SPARE_ROUNDS: u32 = 8;
+
+/// How long things are timed.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Nanoseconds of a timed loop.
+    pub loop_ns: u64,
+    /// Round trips per chunk of the floor.
+    pub floor_trips: u64,
+    /// Nanoseconds of each variant of the line hand-off, and of memcpy.
+    pub reference_ns: u64,
+}
+
+impl Pace {
+    /// For figures.
+    pub const FULL: Pace = Pace {
+        loop_ns: 20_000_000,
+        floor_trips: 2_000,
+        reference_ns: 5_000_000,
+    };
+    /// For a quick check.
+    pub const QUICK: Pace = Pace {
+        loop_ns: 5_000_000,
+        floor_trips: 500,
+        reference_ns: 2_000_000,
+    };
+}
+
+/// What the machine itself can do, round by round.
+#[derive(Clone, Debug, Default)]
+pub struct References {
+    /// Floor round trips, ns.
+    pub one_line_rtt_ns: Vec<f64>,
+    /// Two-line floor round trips, ns.
+    pub two_line_rtt_ns: Vec<f64>,
+    /// Line hand-offs per second.
+    pub handoff_lines_per_s: Vec<f64>,
+    /// memcpy of 1024 bytes, 1e9 bytes per second.
+    pub memcpy_1024_gb_per_s: Vec<f64>,
+    /// Share of the two cores that others used, 0 to 1; empty where the kernel does not say.
+    pub others_share: Vec<f64>,
+}
+
+/// What one engine did, round by round.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Messages per second.
+    pub throughput: Vec<f64>,
+    /// Messages per timed stream.
+    pub messages: Vec<f64>,
+    /// Round trips, ns.
+    pub rtt_ns: Vec<f64>,
+}
+
+/// All rounds of one class.
+#[derive(Clone, Debug, Default)]
+pub struct Filed {
+    /// The machine.
+    pub references: References,
+    /// Rounds per payload.
+    pub rounds: BTreeMap<usize, u32>,
+    /// Figures by payload and place of the engine.
+    pub figures: BTreeMap<(usize, usize), Figures>,
+}
+
+/// Everything that was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// By placement class.
+    pub by_class: BTreeMap<Class, Filed>,
+    /// Rounds thrown away because the placement changed within them.
+    pub mixed: u32,
+    /// What went wrong, one sentence each; empty after a good run.
+    pub failures: Vec<String>,
+    /// Payload and place of the engines that failed; what they had measured before is worth nothing.
+    pub failed: BTreeSet<(usize, usize)>,
+}
+
+/// What is timed next: how many messages, how many trips.
+#[derive(Clone, Copy)]
+struct Counts {
+    stream: u64,
+    trips: u64,
+}
+
+/// One engine's part of one round.
+#[derive(Clone, Copy)]
+struct Turn {
+    messages: u64,
+    stream_ns: u64,
+    trips: u64,
+    trips_ns: u64,
+}
+
+/// The measurement in progress.
+pub struct Session<'a> {
+    engines: &'a [Box<dyn Engine>],
+    cpus: Cpus,
+    pace: Pace,
+    counts: BTreeMap<(usize, usize), Counts>,
+    outcome: Outcome,
+}
+
+impl<'a> Session<'a> {
+    /// Nothing measured yet. The calling thread must be pinned to `cpus.near`.
+    pub fn new(engines: &'a [Box<dyn Engine>], cpus: Cpus, pace: Pace) -> Self {
+        Session {
+            engines,
+            cpus,
+            pace,
+            counts: BTreeMap::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Runs `rounds` rounds over all payloads. An error ends everything: the floor could not be measured.
+    pub fn run(mut self, payloads: &[usize], rounds: u32) -> Result<Outcome, String> {
+        for &payload in payloads {
+            self.calibrate(payload);
+        }
+        let mut spare = SPARE_ROUNDS.max(rounds * payloads.len() as u32);
+        for _ in 0..rounds {
+            for &payload in payloads {
+                while !self.round(payload)? && spare > 0 {
+                    spare -= 1;
+                }
+            }
+        }
+        Ok(self.outcome)
+    }
+
+    /// Finds counts that last about `loop_ns`. An engine that fails is reported once and sits out this payload.
+    fn calibrate(&mut self, payload: usize) {
+        for place in 0..self.engines.len() {
+            let mut counts = Counts {
+                stream: 2 * CAPACITY as u64,
+                trips: 256,
+            };
+            for _ in 0..4 {
+                let Some(turn) = self.turn(place, payload, counts) else {
+                    break;
+                };
+                let next = self.following(turn, 64);
+                let settled = 2 * turn.stream_ns.min(turn.trips_ns) > self.pace.loop_ns;
+                self.counts.insert((payload, place), next);
+                counts = next;
+                if settled {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One round of one payload; false when the placement changed within it and it was thrown away.
+    fn round(&mut self, payload: usize) -> Result<bool, String> {
+        let load = Load::now(self.cpus);
+        let before = floor::measure(self.cpus, self.pace.floor_trips)?;
+        let lines = handoff::lines_per_s(self.cpus, self.pace.reference_ns)?;
+        let copies = copying::gb_per_s(1024, CAPACITY, self.pace.reference_ns);
+        let mut turns = Vec::new();
+        for place in 0..self.engines.len() {
+            let Some(&counts) = self.counts.get(&(payload, place)) else {
+                continue;
+            };
+            if let Some(turn) = self.turn(place, payload, counts) {
+                self.counts
+                    .insert((payload, place), self.following(turn, 4));
+                turns.push((place, turn));
+            }
+        }
+        let after = floor::measure(self.cpus, self.pace.floor_trips)?;
+        let others = Load::others_share(load, Load::now(self.cpus));
+        let class = Class::of(before.one_line_rtt_ns);
+        if class != Class::of(after.one_line_rtt_ns) {
+            self.outcome.mixed += 1;
+            return Ok(false);
+        }
+        let filed = self.outcome.by_class.entry(class).or_default();
+        let references = &mut filed.references;
+        for floor in [before, after] {
+            references.one_line_rtt_ns.push(floor.one_line_rtt_ns);
+            references.two_line_rtt_ns.push(floor.two_line_rtt_ns);
+        }
+        references.handoff_lines_per_s.push(lines);
+        references.memcpy_1024_gb_per_s.push(copies);
+        references.others_share.extend(others);
+        *filed.rounds.entry(payload).or_default() += 1;
+        for (place, turn) in turns {
+            let figures = filed.figures.entry((payload, place)).or_default();
+            let rate = turn.messages as f64 * 1e9 / turn.stream_ns as f64;
+            figures.throughput.push(rate);
+            figures.messages.push(turn.messages as f64);
+            figures
+                .rtt_ns
+                .push(turn.trips_ns as f64 / turn.trips as f64);
+        }
+        Ok(true)
+    }
+
+    /// Measures one engine once; `None` (and a failure noted, and the engine out of this payload) when that failed.
+    fn turn(&mut self, place: usize, payload: usize, counts: Counts) -> Option<Turn> {
+        let engine = &self.engines[place];
+        let Traits { name, .. } = engine.traits();
+        let cpus = self.cpus;
+        let stream = contained(|| engine.throughput(cpus, payload, counts.stream));
+        let measured = stream.and_then(|stream_ns| {
+            let trips_ns = contained(|| engine.rtt(cpus, payload, counts.trips))?;
+            Ok(Turn {
+                messages: counts.stream,
+                stream_ns: stream_ns.max(1),
+                trips: counts.trips,
+                trips_ns: trips_ns.max(1),
+            })
+        });
+        match measured {
+            Ok(turn) => Some(turn),
+            Err(message) => {
+                let failure =
+                    format!("{name}, {payload} bytes: {message}; its own words stand above");
+                self.outcome.failed.insert((payload, place));
+                self.outcome.failures.push(failure);
+                self.counts.remove(&(payload, place));
+                None
+            }
+        }
+    }
+
+    /// Counts that would have lasted `loop_ns`, at most `leap` times more or fewer, and never less than half a wrap.
+    fn following(&self, turn: Turn, leap: u64) -> Counts {
+        let scale = |count: u64, took: u64| {
+            let ideal = (count as f64 * self.pace.loop_ns as f64 / took as f64) as u64;
+            ideal.clamp(count / leap, count * leap)
+        };
+        Counts {
+            stream: scale(turn.messages, turn.stream_ns).max(2 * CAPACITY as u64),
+            trips: scale(turn.trips, turn.trips_ns).max(64),
+        }
+    }
+}

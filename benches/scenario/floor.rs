@@ -1,0 +1,149 @@
+//! The physical floor of a round trip: raw store-and-poll ping-pong between two pinned processes.
+//!
+//! One line: both sides store to the same line. Two lines: one line per direction, as two rings would have.
+//! Each is measured with and without `pause` in the poll, and the better of the two is the floor. Within a variant the
+//! figure is the median of a few chunks, never the best chunk.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::child;
+use super::clock::{Alarm, now_ns};
+use super::pin::{Cpus, pin_to};
+use super::shared::{Barrier, Line, PartnerGone, Shared, Zeroed};
+use super::stats::Summary;
+
+const CHUNKS: usize = 5;
+
+/// Round trips of the raw ping-pong, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor {
+    /// Both directions through one line: *the* floor.
+    pub one_line_rtt_ns: f64,
+    /// One line per direction.
+    pub two_line_rtt_ns: f64,
+}
+
+#[repr(C)]
+struct Page {
+    barrier: Barrier,
+    there: Line,
+    back: Line,
+}
+
+// SAFETY: made of Zeroed parts.
+unsafe impl Zeroed for Page {}
+
+#[derive(Clone, Copy)]
+struct Variant {
+    two_lines: bool,
+    pause: bool,
+}
+
+const VARIANTS: [Variant; 4] = [
+    Variant {
+        two_lines: false,
+        pause: true,
+    },
+    Variant {
+        two_lines: false,
+        pause: false,
+    },
+    Variant {
+        two_lines: true,
+        pause: true,
+    },
+    Variant {
+        two_lines: true,
+        pause: false,
+    },
+];
+
+/// Measures both floors, `trips` round trips per chunk (2,000 takes some milliseconds in all). The calling thread must be
+/// pinned to `cpus.near`.
+pub fn measure(cpus: Cpus, trips: u64) -> Result<Floor, String> {
+    let _alarm = Alarm::after(30);
+    let page = Shared::<Page>::new().map_err(|error| format!("floor: {error}"))?;
+    let partner = child::spawn(|| {
+        pin_to(cpus.far).map_err(|error| format!("floor: {error}"))?;
+        every_chunk(trips, |variant, first, count, phase| {
+            page.barrier.meet(phase)?;
+            answer(&page, variant, first, count);
+            Ok(())
+        })
+        .map_err(|gone| gone.to_string())
+    })
+    .map_err(|error| format!("floor: {error}"))?;
+    let mut figures = [const { Vec::new() }; VARIANTS.len()];
+    let mut at = 0;
+    every_chunk(trips, |variant, first, count, phase| {
+        page.barrier.meet(phase)?;
+        let start = now_ns();
+        ask(&page, variant, first, count);
+        figures[at % VARIANTS.len()].push((now_ns() - start) as f64 / count as f64);
+        at += 1;
+        Ok(())
+    })
+    .map_err(|gone| format!("floor: {gone}"))?;
+    partner.join().map_err(|error| format!("floor: {error}"))?;
+    // The first chunk of each variant faults pages in and wakes the cores.
+    let median = |of: &Vec<f64>| Summary::of(&of[1..]).map_or(f64::INFINITY, |s| s.median);
+    Ok(Floor {
+        one_line_rtt_ns: median(&figures[0]).min(median(&figures[1])),
+        two_line_rtt_ns: median(&figures[2]).min(median(&figures[3])),
+    })
+}
+
+/// Walks the chunks in the order both sides agree on: variants interleaved, one warming chunk first, words ever rising.
+fn every_chunk(
+    trips: u64,
+    mut chunk: impl FnMut(Variant, u64, u64, u32) -> Result<(), PartnerGone>,
+) -> Result<(), PartnerGone> {
+    let mut first = 1;
+    let mut phase = 1;
+    for _ in 0..CHUNKS + 1 {
+        for variant in VARIANTS {
+            chunk(variant, first, trips, phase)?;
+            first += 2 * trips;
+            phase += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Stores `first`, waits for `first + 1`, stores `first + 2` ... `count` times.
+fn ask(page: &Page, variant: Variant, first: u64, count: u64) {
+    let (out, back) = lines(page, variant);
+    for trip in 0..count {
+        out.store(first + 2 * trip, Ordering::Release);
+        wait_for(back, first + 2 * trip + 1, variant.pause);
+    }
+}
+
+/// The other half of `ask`.
+fn answer(page: &Page, variant: Variant, first: u64, count: u64) {
+    let (incoming, back) = lines(page, variant);
+    for trip in 0..count {
+        wait_for(incoming, first + 2 * trip, variant.pause);
+        back.store(first + 2 * trip + 1, Ordering::Release);
+    }
+}
+
+fn lines(page: &Page, variant: Variant) -> (&AtomicU64, &AtomicU64) {
+    let back = if variant.two_lines {
+        &page.back
+    } else {
+        &page.there
+    };
+    (&page.there.word, &back.word)
+}
+
+#[inline(always)]
+fn wait_for(word: &AtomicU64, value: u64, pause: bool) {
+    if pause {
+        while word.load(Ordering::Acquire) != value {
+            std::hint::spin_loop();
+        }
+    } else {
+        while word.load(Ordering::Acquire) != value {}
+    }
+}

@@ -1,0 +1,187 @@
+//! The shape of a benchmark's results, as JSON tools rely on it.
+//!
+//! Exactly one JSON object. A figure that was not measured is null, never 0. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+use super::machine::Machine;
+use super::stats::{Class, Summary};
+
+/// The name under which our own engine appears.
+pub const OURS: &str = "annulus";
+
+/// Everything one run found out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Where it ran.
+    pub machine: Machine,
+    /// One entry per placement class that occurred.
+    pub placements: Vec<Placement>,
+}
+
+/// The rounds of one placement class.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Placement {
+    /// Near or far.
+    pub class: Class,
+    /// Median round trip of the one-line ping-pong.
+    pub floor_rtt_ns: Option<f64>,
+    /// Lower and upper quartile of the above.
+    pub floor_rtt_quartiles_ns: Option<[f64; 2]>,
+    /// Median round trip of the ping-pong with one line per direction.
+    pub floor_two_line_rtt_ns: Option<f64>,
+    /// Median of the best raw hand-off of 64-byte lines.
+    pub handoff_lines_per_s: Option<f64>,
+    /// Median memcpy bandwidth for payloads of 1024 bytes, 1e9 bytes per second.
+    pub memcpy_1024_gb_per_s: Option<f64>,
+    /// Median share of the two cores, 0 to 1, that others used during a round (other processes, and time the hypervisor
+    /// stole); near 0 on a quiet machine.
+    pub others_share: Option<f64>,
+    /// Rounds of the workload that has the fewest.
+    pub rounds: u32,
+    /// What was measured.
+    pub workloads: Vec<Workload>,
+}
+
+/// One kind of traffic and every engine that carried it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Workload {
+    /// Ring kind: "spsc", "mpsc" ...
+    pub kind: String,
+    /// "slots" or "records".
+    pub element: String,
+    /// Bytes per message.
+    pub payload_bytes: u64,
+    /// Messages per call.
+    pub batch: u32,
+    /// "spin", or "park" when a waiter sleeps in the kernel.
+    pub wait: String,
+    /// Producers.
+    pub producers: u32,
+    /// Consumers.
+    pub consumers: u32,
+    /// Figures, one entry per engine.
+    pub engines: Vec<EngineFigures>,
+    /// Our throughput over the best peer's.
+    pub ours_over_best_peer_throughput: Option<f64>,
+    /// Our throughput over the best Rust peer's.
+    pub ours_over_best_rust_peer_throughput: Option<f64>,
+    /// Our round trip over the floor.
+    pub ours_over_floor_rtt: Option<f64>,
+    /// The best peer's round trip over ours.
+    pub best_peer_over_ours_rtt: Option<f64>,
+}
+
+/// What one engine did in one workload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EngineFigures {
+    /// Engine name.
+    pub name: String,
+    /// "processes" or "threads".
+    pub across: String,
+    /// Language of the implementation: "rust", "c++" or "kernel".
+    pub written_in: String,
+    /// Median messages per second.
+    pub throughput_msgs_per_s: Option<f64>,
+    /// Lower and upper quartile of the above.
+    pub throughput_quartiles_msgs_per_s: Option<[f64; 2]>,
+    /// Median messages per timed stream.
+    pub messages_per_round: Option<f64>,
+    /// Median closed-loop round trip.
+    pub rtt_ns: Option<f64>,
+    /// Lower and upper quartile of the above.
+    pub rtt_quartiles_ns: Option<[f64; 2]>,
+    /// Median one-way time of an open loop.
+    pub p50_ns: Option<f64>,
+    /// 99th percentile of the one-way time of an open loop.
+    pub p99_ns: Option<f64>,
+}
+
+/// The quartiles of a summary as the report writes them.
+pub fn quartiles(summary: Option<Summary>) -> Option<[f64; 2]> {
+    summary.map(|s| [s.q1, s.q3])
+}
+
+impl Workload {
+    /// Fills in the ratios from the engines' medians and the floor. A ratio that lacks a side stays `None`.
+    pub fn compare(&mut self, floor_rtt_ns: Option<f64>) {
+        let ours = self.engines.iter().find(|e| e.name == OURS);
+        let our_rate = ours.and_then(|e| e.throughput_msgs_per_s);
+        let our_rtt = ours.and_then(|e| e.rtt_ns);
+        let peers = || self.engines.iter().filter(|e| e.name != OURS);
+        let best_rate = peers()
+            .filter_map(|e| e.throughput_msgs_per_s)
+            .reduce(f64::max);
+        let best_rust_rate = peers()
+            .filter(|e| e.written_in == "rust")
+            .filter_map(|e| e.throughput_msgs_per_s)
+            .reduce(f64::max);
+        let best_rtt = peers().filter_map(|e| e.rtt_ns).reduce(f64::min);
+        let over = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
+        self.ours_over_best_peer_throughput = over(our_rate, best_rate);
+        self.ours_over_best_rust_peer_throughput = over(our_rate, best_rust_rate);
+        self.ours_over_floor_rtt = over(our_rtt, floor_rtt_ns);
+        self.best_peer_over_ours_rtt = over(best_rtt, our_rtt);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(name: &str, written_in: &str, rate: Option<f64>, rtt: Option<f64>) -> EngineFigures {
+        EngineFigures {
+            name: name.to_string(),
+            across: String::from("threads"),
+            written_in: written_in.to_string(),
+            throughput_msgs_per_s: rate,
+            throughput_quartiles_msgs_per_s: None,
+            messages_per_round: None,
+            rtt_ns: rtt,
+            rtt_quartiles_ns: None,
+            p50_ns: None,
+            p99_ns: None,
+        }
+    }
+
+    fn workload(engines: Vec<EngineFigures>) -> Workload {
+        Workload {
+            kind: String::from("spsc"),
+            element: String::from("slots"),
+            payload_bytes: 56,
+            batch: 1,
+            wait: String::from("spin"),
+            producers: 1,
+            consumers: 1,
+            engines,
+            ours_over_best_peer_throughput: None,
+            ours_over_best_rust_peer_throughput: None,
+            ours_over_floor_rtt: None,
+            best_peer_over_ours_rtt: None,
+        }
+    }
+
+    #[test]
+    fn ratios_compare_ours_with_the_best_of_the_others() {
+        let mut one = workload(vec![
+            figures(OURS, "rust", Some(600.0), Some(80.0)),
+            figures("a", "rust", Some(100.0), Some(120.0)),
+            figures("b", "c++", Some(200.0), Some(160.0)),
+        ]);
+        one.compare(Some(40.0));
+        assert_eq!(one.ours_over_best_peer_throughput, Some(3.0));
+        assert_eq!(one.ours_over_best_rust_peer_throughput, Some(6.0));
+        assert_eq!(one.ours_over_floor_rtt, Some(2.0));
+        assert_eq!(one.best_peer_over_ours_rtt, Some(1.5));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null() {
+        let mut one = workload(vec![figures("a", "rust", Some(100.0), None)]);
+        one.compare(Some(40.0));
+        let json = serde_json::to_value(&one).unwrap();
+        assert!(json["ours_over_floor_rtt"].is_null());
+        assert!(json["engines"][0]["rtt_ns"].is_null());
+        assert!(json["engines"][0]["p99_ns"].is_null());
+    }
+}

@@ -1,0 +1,73 @@
+//! Runs every model of `src/models`. A failing model prints loom's reason and ends with a panic.
+//!
+//! `LOOM_LOG=trace` and `LOOM_LOCATION=1` in the environment show the failing execution step by step.
+
+/// One test for each model, under the model's own name.
+macro_rules! models {
+    ($($file:ident { $($model:ident)* })*) => {
+        $(mod $file {
+            $(#[test]
+            fn $model() {
+                annulus_loom::models::$file::$model();
+            })*
+        })*
+    };
+}
+
+models! {
+    publish {
+        a_message_that_is_seen_is_whole
+        the_fast_look_alone_sees_whole_messages
+        a_look_passes_over_a_slot_that_was_given_up
+        messages_come_in_order_through_a_ring_that_laps
+    }
+    full {
+        the_gate_hands_back_only_what_was_read
+        a_slot_hands_itself_back_only_when_it_was_read
+        a_producer_ahead_of_the_gate_stays_in_order
+        the_slots_are_asked_while_the_gate_lags
+    }
+    wrap {
+        a_ring_works_across_every_wrap
+        successors_find_their_place_across_every_wrap
+    }
+    close {
+        nothing_committed_before_the_close_is_missed
+        the_closed_question_comes_before_the_last_look
+        a_drain_ends_at_the_close_with_everything
+        a_producer_learns_of_the_close_one_message_late_at_most
+        a_loan_outlives_the_consumers_close
+        a_sample_outlives_the_producers_close
+    }
+    park {
+        a_consumer_asleep_on_a_futex_is_woken
+        a_consumer_asleep_on_a_semaphore_is_woken
+        a_producer_asleep_on_a_futex_is_woken
+        a_producer_asleep_on_a_semaphore_is_woken
+        a_producer_asleep_behind_a_lagging_gate_is_woken
+        a_close_wakes_whoever_sleeps
+        both_sides_may_sleep
+        the_word_of_a_dead_sleeper_heals
+    }
+    header {
+        an_attacher_that_sees_the_ready_word_sees_the_ring
+    }
+    crash {
+        a_producer_killed_at_any_step_loses_only_what_it_had_not_committed
+        a_killed_producer_that_asked_the_slots_is_succeeded
+        a_sleeper_outlives_the_death_of_its_waker
+        a_consumer_killed_at_any_step_loses_nothing
+        a_consumer_killed_behind_a_producer_that_asks_the_slots_loses_nothing
+        a_successor_may_die_as_well
+    }
+    batch {
+        a_run_is_drained_in_order_with_one_gate
+        the_gate_of_a_drain_wakes_the_producer
+    }
+    lies {
+        a_lying_gate_buys_no_more_than_the_ring
+        a_lying_word_is_reported_with_its_position
+        a_ring_of_given_up_slots_is_passed_once
+        successors_survive_any_word
+    }
+}

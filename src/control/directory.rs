@@ -1,0 +1,97 @@
+//! Which rings there are on this machine.
+
+use super::snapshot::{self, Status};
+use crate::error::OpenError;
+use crate::segment::{self, Backing, Expect, Place, Segment, View};
+use std::fs;
+use std::sync::Arc;
+
+/// A ring found by [`list`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its name; for System V rings the key in hexadecimal.
+    pub name: String,
+    /// Where it lives.
+    pub backing: Backing,
+    /// Its state, or why it could not be looked at.
+    pub status: Result<Status, OpenError>,
+}
+
+/// The place of `name`, or the error that names the rule it breaks.
+fn place(backing: Backing, name: &str) -> Result<Place, OpenError> {
+    Place::new(backing, name).map_err(|rule| OpenError::InvalidOption {
+        option: "name",
+        rule: rule.to_owned(),
+    })
+}
+
+fn look_at(segment: &Segment) -> Result<Status, OpenError> {
+    let view = View::new(Arc::clone(&segment.memory), &segment.checked.geometry)
+        .expect("a checked header fits its memory");
+    Ok(snapshot::take(segment, &view)?)
+}
+
+/// Looks at the ring `name` without taking part in it. Its message type does not matter.
+///
+/// # Errors
+/// As [`Options::open`](crate::Options::open).
+pub fn inspect(backing: Backing, name: &str) -> Result<Status, OpenError> {
+    let segment = segment::open(place(backing, name)?, &Expect::default())?;
+    look_at(&segment)
+}
+
+/// Removes the ring `name`: its name at once, its memory when nobody has it mapped any more. Processes that
+/// use it go on. Damaged and unfinished rings are removed; what is not a ring is not.
+///
+/// # Errors
+/// As [`Options::open`](crate::Options::open), but for mismatches, which do not matter here.
+pub fn unlink(backing: Backing, name: &str) -> Result<(), OpenError> {
+    segment::unlink(&place(backing, name)?)
+}
+
+/// The named rings of this machine: those in `/dev/shm` and those in System V memory, sorted by name. What
+/// cannot be read because it belongs to somebody else is listed only if it is known to be a ring.
+pub fn list() -> Vec<Listed> {
+    let mut found: Vec<Listed> = shm_names()
+        .map(|name| (name, Backing::PosixShm))
+        .chain(sysv_keys().map(|key| (format!("{key:#x}"), Backing::SysV { key: Some(key) })))
+        .filter_map(|(name, backing)| match inspect(backing, &name) {
+            Err(
+                OpenError::NotARing { .. }
+                | OpenError::NotFound { .. }
+                | OpenError::InvalidOption { .. }
+                | OpenError::Os(_),
+            ) => None,
+            status => Some(Listed {
+                name,
+                backing,
+                status,
+            }),
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// The regular files of `/dev/shm`.
+fn shm_names() -> impl Iterator<Item = String> {
+    fs::read_dir(segment::SHM_DIR)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// The keys of all System V segments.
+fn sysv_keys() -> impl Iterator<Item = i32> {
+    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let keys: Vec<i32> = table
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .filter(|key| *key != 0)
+        .collect();
+    keys.into_iter()
+}

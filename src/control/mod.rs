@@ -1,0 +1,6 @@
+//! Looking at rings from outside: what is there, and in what state.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod directory;
+pub(crate) mod snapshot;

@@ -1,0 +1,142 @@
+//! Several messages at a time: a run of slots to write, a run of messages to read.
+
+use super::consumer::Consumer;
+use super::producer::Producer;
+use super::typed::{Element, Trust, Trusted, Untrusted};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// A run of free slots in the hands of the producer, to be sent together with one look at the consumer.
+/// Dropping it gives them all back.
+#[derive(Debug)]
+#[must_use = "dropping a run gives the slots back without sending anything"]
+pub struct LoanRun<'a, T: Element + ?Sized, M: Trust = Untrusted> {
+    producer: &'a mut Producer<T, M>,
+    len: usize,
+}
+
+impl<'a, T: Element + ?Sized, M: Trust> LoanRun<'a, T, M> {
+    /// Up to `n` slots of the producer's credit, which is not empty.
+    pub(super) fn new(producer: &'a mut Producer<T, M>, n: usize) -> Self {
+        assert!(n > 0, "a run has at least one slot");
+        let len = producer.credit().min(n as u64) as usize;
+        Self { producer, len }
+    }
+
+    /// Slots in the run: at least one, at most as many as were asked for.
+    #[allow(clippy::len_without_is_empty)] // A run is never empty.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Sends all messages of the run.
+    pub fn commit(self) {
+        self.producer.publish_run(self.len as u64);
+    }
+
+    /// Sends the first `n` messages and gives the other slots back.
+    ///
+    /// # Panics
+    /// If the run has fewer.
+    pub fn commit_first(self, n: usize) {
+        assert!(n <= self.len, "commit past the end of a run");
+        self.producer.publish_run(n as u64);
+    }
+
+    /// Gives all slots back. The same as dropping the run.
+    pub fn abort(self) {}
+
+    fn position(&self, i: usize) -> u64 {
+        assert!(i < self.len, "slot index past the end of a run");
+        self.producer.claimed(i as u64)
+    }
+}
+
+impl<T: Element + IntoBytes + Immutable, M: Trust> LoanRun<'_, T, M> {
+    /// Copies `value` into slot `i` of the run.
+    ///
+    /// # Panics
+    /// If the run has no slot `i`.
+    #[inline]
+    pub fn write(&mut self, i: usize, value: &T) {
+        self.producer.view.write(self.position(i), value);
+    }
+}
+
+impl<T: Element + FromBytes> LoanRun<'_, T, Trusted> {
+    /// Slot `i` of the run, to be written in place.
+    ///
+    /// # Panics
+    /// If the run has no slot `i`.
+    #[inline]
+    pub fn slot_mut(&mut self, i: usize) -> &mut T {
+        let payload = self.producer.view.payload(self.position(i)).cast::<T>();
+        // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
+        // the slot belongs to this producer until it commits, and peers keep to that (trust_peers).
+        unsafe { &mut *payload }
+    }
+}
+
+impl<M: Trust> LoanRun<'_, [u8], M> {
+    /// Copies `bytes` to `offset` within slot `i` of the run.
+    ///
+    /// # Panics
+    /// If the run has no slot `i`, or they do not fit.
+    #[inline]
+    pub fn write_at(&mut self, i: usize, offset: usize, bytes: &[u8]) {
+        self.producer.view.write_bytes(self.position(i), offset, bytes);
+    }
+}
+
+/// Up to so many messages that are there already, one by one. Each slot goes back as its message is taken, so
+/// a consumer that dies in the middle leaves at most one message to be delivered again.
+#[derive(Debug)]
+#[must_use = "a drain does nothing until messages are taken from it"]
+pub struct Drain<'a, T: Element + ?Sized, M: Trust = Untrusted> {
+    consumer: &'a mut Consumer<T, M>,
+    left: usize,
+}
+
+impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
+    pub(super) fn new(consumer: &'a mut Consumer<T, M>, n: usize) -> Self {
+        Self { consumer, left: n }
+    }
+
+    #[inline(always)]
+    fn next_is_ready(&mut self) -> bool {
+        if self.left == 0 || !self.consumer.next_is_ready() {
+            return false;
+        }
+        self.left -= 1;
+        true
+    }
+}
+
+impl<T: Element + FromBytes, M: Trust> Iterator for Drain<'_, T, M> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        self.next_is_ready().then(|| {
+            let value = self.consumer.view.read(self.consumer.position());
+            self.consumer.release();
+            value
+        })
+    }
+}
+
+impl<M: Trust> Drain<'_, [u8], M> {
+    /// Copies the next message into `bytes`, whose length must be the ring's slot size. `false` when there
+    /// is none, or all were taken that were asked for.
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    pub fn next_into(&mut self, bytes: &mut [u8]) -> bool {
+        assert_eq!(bytes.len(), self.consumer.slot_size(), "a message has the ring's slot size");
+        let ready = self.next_is_ready();
+        if ready {
+            self.consumer.view.read_bytes(self.consumer.position(), 0, bytes);
+            self.consumer.release();
+        }
+        ready
+    }
+}

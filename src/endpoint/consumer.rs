@@ -1,0 +1,316 @@
+//! The consuming end.
+
+use super::batch::Drain;
+use super::sample::Sample;
+use super::seat::{CONSUMER_SEAT, Peer, Seat};
+use super::signal::{self, Signal};
+use super::typed::{Element, Trust, Trusted, Untrusted};
+use super::waiting::{self, Stopped};
+use crate::error::{EndpointError, PopError, TryPopError};
+use crate::ring::spsc::{self, Head, Look};
+use crate::segment::{Segment, View};
+use crate::wait::park;
+use crate::wait::strategy::Wait;
+use std::marker::PhantomData;
+use std::time::Instant;
+use zerocopy::FromBytes;
+
+/// The consuming end of a ring. There is one at a time; it may move between threads.
+///
+/// Dropping it leaves in order, so that another consumer can go on; [`Consumer::close`] ends the stream.
+#[derive(Debug)]
+pub struct Consumer<T: ?Sized, M = Untrusted> {
+    head: Head,
+    pub(super) view: View,
+    signal: Signal,
+    seat: Seat,
+    element: PhantomData<(fn() -> Box<T>, M)>,
+}
+
+impl<T: Element + ?Sized> Consumer<T, Untrusted> {
+    pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
+        let seat = Seat::take(segment, view.clone(), CONSUMER_SEAT)?;
+        let control = view.control();
+        if spsc::consumer_closed(control) {
+            return Err(EndpointError::Closed);
+        }
+        let head = Head::resume(&view, control, segment.checked.geometry.capacity)?;
+        signal::wake_up(&control.consumer_sleep.0);
+        let signal = Signal::new(segment, false);
+        // The producer may sleep for want of what the predecessor released last.
+        signal.rouse(&control.producer_sleep.0);
+        Ok(Self {
+            head,
+            signal,
+            view,
+            seat,
+            element: PhantomData,
+        })
+    }
+
+    /// Turns into an endpoint whose samples are `&T` into the ring.
+    ///
+    /// # Safety
+    /// While this endpoint exists, every process that has the ring mapped
+    /// * writes to it through this library, or by the rules of `docs/WIRE.md`, only;
+    /// * does not truncate it.
+    pub unsafe fn trust_peers(self) -> Consumer<T, Trusted> {
+        Consumer {
+            head: self.head,
+            view: self.view,
+            signal: self.signal,
+            seat: self.seat,
+            element: PhantomData,
+        }
+    }
+}
+
+impl<T: Element + FromBytes, M: Trust> Consumer<T, M> {
+    /// Takes the oldest message, or says why not. Never waits, never allocates; enters the kernel only to
+    /// wake a sleeping producer.
+    ///
+    /// # Errors
+    /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
+    #[inline]
+    pub fn try_pop(&mut self) -> Result<T, TryPopError> {
+        if !self.next_is_ready() {
+            self.look()?;
+        }
+        Ok(self.take())
+    }
+
+    /// Takes the oldest message, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// [`PopError::PeerDied`] if there is none and the producer has died.
+    #[inline]
+    pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, None)?;
+        }
+        Ok(self.take())
+    }
+
+    /// Like [`pop`](Consumer::pop), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PopError::TimedOut`].
+    #[inline]
+    pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, Some(deadline))?;
+        }
+        Ok(self.take())
+    }
+
+    #[inline(always)]
+    fn take(&mut self) -> T {
+        let value = self.view.read(self.head.next());
+        self.release();
+        value
+    }
+}
+
+impl<M: Trust> Consumer<[u8], M> {
+    /// Copies the oldest message into `bytes`, whose length must be the ring's slot size.
+    ///
+    /// # Errors
+    /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn try_pop_into(&mut self, bytes: &mut [u8]) -> Result<(), TryPopError> {
+        self.check_len(bytes);
+        self.try_sample()?.read_at(0, bytes);
+        Ok(())
+    }
+
+    /// Copies the oldest message into `bytes`, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// [`PopError::PeerDied`] if there is none and the producer has died.
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn pop_into(&mut self, bytes: &mut [u8], wait: Wait) -> Result<(), PopError> {
+        self.check_len(bytes);
+        self.sample(wait)?.read_at(0, bytes);
+        Ok(())
+    }
+
+    /// Like [`pop_into`](Consumer::pop_into), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PopError::TimedOut`].
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn pop_into_until(
+        &mut self,
+        bytes: &mut [u8],
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<(), PopError> {
+        self.check_len(bytes);
+        self.sample_until(wait, deadline)?.read_at(0, bytes);
+        Ok(())
+    }
+
+    /// Size of a message in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.view.payload_bytes()
+    }
+
+    #[inline(always)]
+    fn check_len(&self, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.slot_size(), "a message has the ring's slot size");
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
+    /// Borrows the oldest message to read in place. Its slot goes back when the sample is dropped.
+    ///
+    /// # Errors
+    /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
+    #[inline]
+    pub fn try_sample(&mut self) -> Result<Sample<'_, T, M>, TryPopError> {
+        if !self.next_is_ready() {
+            self.look()?;
+        }
+        Ok(Sample::new(self))
+    }
+
+    /// Borrows the oldest message, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// [`PopError::PeerDied`] if there is none and the producer has died.
+    #[inline]
+    pub fn sample(&mut self, wait: Wait) -> Result<Sample<'_, T, M>, PopError> {
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, None)?;
+        }
+        Ok(Sample::new(self))
+    }
+
+    /// Like [`sample`](Consumer::sample), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PopError::TimedOut`].
+    #[inline]
+    pub fn sample_until(
+        &mut self,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<Sample<'_, T, M>, PopError> {
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, Some(deadline))?;
+        }
+        Ok(Sample::new(self))
+    }
+
+    /// Takes up to `n` messages that are there now. Never waits.
+    #[inline]
+    pub fn drain(&mut self, n: usize) -> Drain<'_, T, M> {
+        Drain::new(self, n)
+    }
+
+    /// Says that nothing more will be taken: the producer's next push but one at the latest fails. For ever;
+    /// messages not yet taken are lost.
+    pub fn close(self) {
+        let control = self.view.control();
+        spsc::close_consumer(control);
+        park::leave(&control.consumer_sleep.0);
+        self.signal.rouse(&control.producer_sleep.0);
+    }
+
+    /// Messages committed and not yet taken. Never more than there are. Reads a few of the producer's lines.
+    pub fn len(&self) -> u64 {
+        self.head.len(&self.view)
+    }
+
+    /// Whether no message is there. `false` stays false until one is taken.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Slots of the ring.
+    pub fn capacity(&self) -> u64 {
+        self.head.capacity()
+    }
+
+    /// The position of the next message: how many were taken since creation, by all consumers.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.head.next()
+    }
+
+    /// How the last consumer of this ring went. After [`Peer::Died`] the first message may be one that it had
+    /// already seen.
+    pub fn predecessor(&self) -> Peer {
+        self.seat.predecessor()
+    }
+
+    /// Whether the producer is there. Asks the kernel, a fraction of a microsecond.
+    pub fn producer_state(&self) -> Peer {
+        self.seat.peer()
+    }
+
+    #[inline(always)]
+    pub(super) fn next_is_ready(&self) -> bool {
+        self.head.is_ready(&self.view)
+    }
+
+    /// Gives the oldest message's slot back.
+    #[inline(always)]
+    pub(super) fn release(&mut self) {
+        self.head.release(&self.view);
+        if self.head.gate_is_due() {
+            self.tell_producer();
+        }
+    }
+
+    /// Publishes what was released and wakes a producer that sleeps for want of it.
+    fn tell_producer(&mut self) {
+        let control = self.view.control();
+        self.head.publish_gate(control);
+        let _ = self.signal.notify(&control.producer_sleep.0);
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<(), TryPopError> {
+        match self.head.look(&self.view, self.view.control()) {
+            Look::Ready => Ok(()),
+            Look::Empty => Err(TryPopError::Empty),
+            Look::Closed => Err(TryPopError::Closed),
+            Look::Corrupt(e) => Err(TryPopError::Corrupt(e)),
+        }
+    }
+
+    #[cold]
+    fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        let Self {
+            head,
+            view,
+            signal,
+            seat,
+            ..
+        } = self;
+        let control = view.control();
+        let poll = |_| match head.look(&*view, control) {
+            Look::Ready => Some(Ok(())),
+            Look::Empty => None,
+            Look::Closed => Some(Err(PopError::Closed)),
+            Look::Corrupt(e) => Some(Err(PopError::Corrupt(e))),
+        };
+        let word = &control.consumer_sleep.0;
+        let died = || seat.peer() == Peer::Died;
+        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(verdict) => verdict,
+            Err(Stopped::TimedOut) => Err(PopError::TimedOut),
+            Err(Stopped::PeerDied) => Err(PopError::PeerDied),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A slot on loan from the ring, to be written in place.
+
+use super::producer::Producer;
+use super::typed::{Element, Trust, Trusted, Untrusted};
+use std::ops::{Deref, DerefMut};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// A free slot in the hands of the producer. Nobody sees it before [`commit`](Loan::commit); dropping it, or
+/// dying with it, gives it back untouched by the stream.
+///
+/// What was not written holds bytes of an earlier lap.
+#[derive(Debug)]
+#[must_use = "dropping a loan gives the slot back without sending anything"]
+pub struct Loan<'a, T: Element + ?Sized, M: Trust = Untrusted> {
+    producer: &'a mut Producer<T, M>,
+}
+
+impl<'a, T: Element + ?Sized, M: Trust> Loan<'a, T, M> {
+    #[inline(always)]
+    pub(super) fn new(producer: &'a mut Producer<T, M>) -> Self {
+        Self { producer }
+    }
+
+    /// Sends the message.
+    #[inline]
+    pub fn commit(self) {
+        self.producer.publish();
+    }
+
+    /// Gives the slot back. The same as dropping the loan.
+    pub fn abort(self) {}
+
+    /// The position the message will have.
+    pub fn position(&self) -> u64 {
+        self.producer.claimed(0)
+    }
+}
+
+impl<T: Element + IntoBytes + Immutable, M: Trust> Loan<'_, T, M> {
+    /// Copies `value` into the slot.
+    #[inline]
+    pub fn write(&mut self, value: &T) {
+        self.producer.view.write(self.producer.claimed(0), value);
+    }
+}
+
+impl<M: Trust> Loan<'_, [u8], M> {
+    /// Copies `bytes` to `offset` within the slot.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    #[inline]
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        self.producer.view.write_bytes(self.producer.claimed(0), offset, bytes);
+    }
+
+    /// Size of the slot in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.producer.slot_size()
+    }
+
+    /// Copies the whole message and sends it.
+    #[inline]
+    pub(super) fn commit_bytes(mut self, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.slot_size(), "a message has the ring's slot size");
+        self.write_at(0, bytes);
+        self.commit();
+    }
+}
+
+impl<T: Element + FromBytes> Deref for Loan<'_, T, Trusted> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        let payload = self.producer.view.payload(self.producer.claimed(0)).cast::<T>();
+        // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
+        // the slot belongs to this producer until it commits, and peers keep to that (trust_peers).
+        unsafe { &*payload }
+    }
+}
+
+impl<T: Element + FromBytes> DerefMut for Loan<'_, T, Trusted> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        let payload = self.producer.view.payload(self.producer.claimed(0)).cast::<T>();
+        // SAFETY: as in `deref`; `&mut self` makes the reference unique.
+        unsafe { &mut *payload }
+    }
+}
+
+impl Deref for Loan<'_, [u8], Trusted> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        let payload = self.producer.view.payload(self.producer.claimed(0));
+        // SAFETY: `slot_size` bytes are inside the slot, which belongs to this producer until it commits,
+        // and peers keep to that (trust_peers).
+        unsafe { std::slice::from_raw_parts(payload, self.producer.slot_size()) }
+    }
+}
+
+impl DerefMut for Loan<'_, [u8], Trusted> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let payload = self.producer.view.payload(self.producer.claimed(0));
+        // SAFETY: as in `deref`; `&mut self` makes the reference unique.
+        unsafe { std::slice::from_raw_parts_mut(payload, self.producer.slot_size()) }
+    }
+}

@@ -1,0 +1,357 @@
+//! The options of a ring, for making one and for opening one.
+
+use super::ring::Ring;
+use super::typed::{Element, Facts};
+use crate::error::{CreateError, OpenError, OpenOrCreateError};
+use crate::layout::geometry::Geometry;
+use crate::layout::header;
+use crate::layout::word::POSITION_LIMIT;
+use crate::os::membarrier;
+use crate::segment::{self, Backing, Expect, HugePages, Place, Plan, Segment};
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+
+/// Whether endpoints of a ring may sleep in the kernel, and what that costs those who publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Parking {
+    /// [`Asymmetric`](Parking::Asymmetric) where the kernel offers it, else [`Fenced`](Parking::Fenced).
+    #[default]
+    Auto,
+    /// Nobody sleeps; [`Wait::park`](crate::Wait::park) yields instead. A close by the consumer is noticed
+    /// when the ring is next full.
+    Never,
+    /// Every push executes a full fence, tens of nanoseconds.
+    Fenced,
+    /// Whoever goes to sleep makes the others execute a fence (`membarrier`); a push costs one load.
+    Asymmetric,
+}
+
+/// What a sleeping endpoint sleeps on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WaitBackend {
+    /// A shared futex on a word of the ring.
+    #[default]
+    Futex,
+    /// Two named POSIX semaphores, for where there is no futex. Both sides must use the same C library, and
+    /// must trust each other: the library maps the semaphore and a hostile peer can truncate it.
+    Semaphore,
+}
+
+/// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
+const RACES: u32 = 16;
+
+/// How to make or open a ring. Made by [`spsc`](crate::spsc).
+///
+/// Options that say how a ring is *made* (capacity, mode, pages, parking...) do nothing when one is opened:
+/// an existing ring is used as it is. What says which ring is *meant* (name, backing, message type, slot
+/// size, schema) is compared with the ring's header, and a difference is an error that names it.
+#[derive(Debug)]
+#[must_use = "options do nothing until create, open or open_or_create"]
+pub struct Options<T: ?Sized> {
+    name: String,
+    backing: Backing,
+    capacity: u64,
+    slot_size: Option<usize>,
+    type_name: Option<String>,
+    schema: Option<u64>,
+    mode: u32,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    prefault: bool,
+    lock: bool,
+    huge_pages: HugePages,
+    numa_node: Option<u32>,
+    parking: Parking,
+    wait_backend: WaitBackend,
+    start_position: u64,
+    element: PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> Clone for Options<T> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            type_name: self.type_name.clone(),
+            ..*self
+        }
+    }
+}
+
+/// Options for a ring with one producer and one consumer, made of fixed-size slots.
+///
+/// `name` is a file name in `/dev/shm` for the default backing; see [`Backing`]. Messages are of type `T`, or
+/// byte strings of one size (`spsc::<[u8]>`, with [`Options::slot_size`]).
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-{}", std::process::id());
+/// let ring = annulus::spsc::<u64>(&name).capacity(1024).create()?;
+/// let mut tx = ring.producer()?;
+/// let mut rx = annulus::spsc::<u64>(&name).open()?.consumer()?;
+/// tx.try_push(&7)?;
+/// assert_eq!(rx.try_pop()?, 7);
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn spsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<T> {
+    Options {
+        name: name.into(),
+        backing: Backing::default(),
+        capacity: 1024,
+        slot_size: None,
+        type_name: None,
+        schema: None,
+        mode: 0o600,
+        uid: None,
+        gid: None,
+        prefault: true,
+        lock: false,
+        huge_pages: HugePages::default(),
+        numa_node: None,
+        parking: Parking::default(),
+        wait_backend: WaitBackend::default(),
+        start_position: 0,
+        element: PhantomData,
+    }
+}
+
+impl Options<[u8]> {
+    /// The size of each message in bytes, 1 to 2^32. Needed to create a ring of bytes; when opening, a ring
+    /// of another size is refused, and without it any size is accepted.
+    pub fn slot_size(mut self, bytes: usize) -> Self {
+        self.slot_size = Some(bytes);
+        self
+    }
+}
+
+impl<T: Element + ?Sized> Options<T> {
+    /// Where the ring lives. Default: POSIX shared memory.
+    pub fn backing(mut self, backing: Backing) -> Self {
+        self.backing = backing;
+        self
+    }
+
+    /// Slots: a power of two from 2 to 2^32. Default 1024.
+    pub fn capacity(mut self, slots: u64) -> Self {
+        self.capacity = slots;
+        self
+    }
+
+    /// The name by which two programs recognise the message type. Default: the Rust type's name without its
+    /// modules. No effect on rings of bytes.
+    pub fn type_name(mut self, name: impl Into<String>) -> Self {
+        self.type_name = Some(name.into());
+        self
+    }
+
+    /// A version number of one's own; opening a ring of another number is refused. Default: 0 when
+    /// creating, any when opening.
+    pub fn schema(mut self, version: u64) -> Self {
+        self.schema = Some(version);
+        self
+    }
+
+    /// Permission bits of the ring, exact whatever the umask. Default `0o600`. Both sides need to write.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode & 0o777;
+        self
+    }
+
+    /// The user and group that shall own the ring; `None` leaves the creator's. Needs privileges.
+    pub fn owner(mut self, uid: Option<u32>, gid: Option<u32>) -> Self {
+        (self.uid, self.gid) = (uid, gid);
+        self
+    }
+
+    /// Whether to take all page faults before the first message. Default: yes. Memory is reserved at
+    /// creation in any case.
+    pub fn prefault(mut self, yes: bool) -> Self {
+        self.prefault = yes;
+        self
+    }
+
+    /// Whether to lock the ring in memory (`mlock`). Default: no.
+    pub fn lock_memory(mut self, yes: bool) -> Self {
+        self.lock = yes;
+        self
+    }
+
+    /// Whether to ask for huge pages. Default: no.
+    pub fn huge_pages(mut self, huge_pages: HugePages) -> Self {
+        self.huge_pages = huge_pages;
+        self
+    }
+
+    /// The NUMA node to take memory from, while it has some. Default: the kernel's choice.
+    pub fn numa_node(mut self, node: u32) -> Self {
+        self.numa_node = Some(node);
+        self
+    }
+
+    /// Whether endpoints may sleep, and who pays for it. Default [`Parking::Auto`].
+    pub fn parking(mut self, parking: Parking) -> Self {
+        self.parking = parking;
+        self
+    }
+
+    /// What sleeping endpoints sleep on. Default: a futex.
+    pub fn wait_backend(mut self, wait_backend: WaitBackend) -> Self {
+        self.wait_backend = wait_backend;
+        self
+    }
+
+    /// The position of the first message, below 2^62. For tests near the wrap-around.
+    #[doc(hidden)]
+    pub fn start_position(mut self, position: u64) -> Self {
+        self.start_position = position;
+        self
+    }
+
+    /// Makes a new ring. It appears under its name complete, or not at all.
+    ///
+    /// # Errors
+    /// [`CreateError::Exists`] if the name is taken; [`CreateError::NoSpace`] if there is no memory for the
+    /// whole ring; [`CreateError::InvalidOption`] names an option out of its range. Nothing is left behind.
+    pub fn create(&self) -> Result<Ring<T>, CreateError> {
+        let place = self
+            .place()
+            .map_err(|(option, rule)| invalid(option, rule))?;
+        let plan = self.plan(&place)?;
+        Ok(self.ring(segment::create(place, &plan)?))
+    }
+
+    /// Opens a ring that exists.
+    ///
+    /// # Errors
+    /// [`OpenError::NotFound`]; [`OpenError::NotARing`] if something else has the name;
+    /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for.
+    pub fn open(&self) -> Result<Ring<T>, OpenError> {
+        let place = self
+            .place()
+            .map_err(|(option, rule)| OpenError::InvalidOption {
+                option,
+                rule: rule.to_owned(),
+            })?;
+        Ok(self.ring(segment::open(place, &self.expect())?))
+    }
+
+    /// Opens the ring, or makes it if there is none. Safe against others doing the same.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open) and [`create`](Options::create).
+    pub fn open_or_create(&self) -> Result<Ring<T>, OpenOrCreateError> {
+        for _ in 0..RACES {
+            match self.open() {
+                Err(OpenError::NotFound { .. } | OpenError::Unfinished { .. }) => {}
+                opened => return Ok(opened?),
+            }
+            match self.create() {
+                Err(CreateError::Exists { .. }) => {}
+                created => return Ok(created?),
+            }
+        }
+        Ok(self.open()?)
+    }
+
+    /// Opens the ring behind a descriptor, as handed over by the creator of a memfd ring. The name of these
+    /// options is for messages only.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open); [`NotARing::NotSealed`](crate::NotARing::NotSealed) if the descriptor is
+    /// not a memfd sealed against shrinking.
+    pub fn open_descriptor(&self, descriptor: OwnedFd) -> Result<Ring<T>, OpenError> {
+        let place = Place::Memfd(self.name.clone());
+        segment::open_descriptor(descriptor, place, &self.expect()).map(|s| self.ring(s))
+    }
+
+    fn ring(&self, segment: Segment) -> Ring<T> {
+        Ring::new(segment)
+    }
+
+    fn place(&self) -> Result<Place, (&'static str, &'static str)> {
+        Place::new(self.backing, &self.name).map_err(|rule| ("name", rule))
+    }
+
+    /// The message type as the header records it.
+    fn facts(&self) -> Option<Facts> {
+        let mut facts = T::facts()?;
+        if let Some(name) = &self.type_name {
+            facts.name.clone_from(name);
+        }
+        Some(facts)
+    }
+
+    fn expect(&self) -> Expect {
+        let facts = self.facts();
+        let bytes = match &facts {
+            Some(facts) => Some(facts.size),
+            None => self.slot_size.map(|bytes| bytes as u64),
+        };
+        Expect {
+            payload_bytes: bytes,
+            payload_align: facts.as_ref().map(|facts| facts.align),
+            type_fingerprint: Some(match facts {
+                Some(facts) => (facts.fingerprint(), facts.name),
+                None => (0, "bytes".to_owned()),
+            }),
+            schema: self.schema,
+            prefault: self.prefault,
+            lock: self.lock,
+        }
+    }
+
+    fn plan(&self, place: &Place) -> Result<Plan, CreateError> {
+        let facts = self.facts();
+        let (bytes, align) = match &facts {
+            Some(facts) => (facts.size, facts.align),
+            None => (self.slot_size.unwrap_or(0) as u64, 8),
+        };
+        let geometry = Geometry::spsc_slots(self.capacity, bytes, align)
+            .map_err(|e| invalid(e.field, e.rule))?;
+        if self.start_position >= POSITION_LIMIT {
+            return Err(invalid("start position", "below 2^62"));
+        }
+        let nameless = matches!(place, Place::Memfd(_) | Place::Anon(_));
+        if self.huge_pages == HugePages::HugeTlb && !nameless {
+            let rule = "Memfd or Anon for hugetlb pages (HugePages::Try works for every backing)";
+            return Err(invalid("backing", rule));
+        }
+        let semaphore = self.wait_backend == WaitBackend::Semaphore;
+        if semaphore && matches!(place, Place::Memfd(_)) {
+            return Err(invalid("wait back end", "futex for a memfd, which has no name"));
+        }
+        Ok(Plan {
+            geometry,
+            type_fingerprint: facts.map_or(0, |facts| facts.fingerprint()),
+            schema: self.schema.unwrap_or(0),
+            parking: self.parking_number(),
+            wait_backend: if semaphore { header::WAIT_SEM } else { header::WAIT_FUTEX },
+            start_position: self.start_position,
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            prefault: self.prefault,
+            lock: self.lock,
+            huge_pages: self.huge_pages,
+            numa_node: self.numa_node,
+        })
+    }
+
+    fn parking_number(&self) -> u32 {
+        match self.parking {
+            Parking::Never => header::PARKING_NEVER,
+            Parking::Fenced => header::PARKING_FENCED,
+            Parking::Asymmetric => header::PARKING_ASYMMETRIC,
+            Parking::Auto if membarrier::supported() => header::PARKING_ASYMMETRIC,
+            Parking::Auto => header::PARKING_FENCED,
+        }
+    }
+}
+
+fn invalid(option: &'static str, rule: impl Display) -> CreateError {
+    CreateError::InvalidOption {
+        option,
+        rule: rule.to_string(),
+    }
+}

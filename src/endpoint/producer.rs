@@ -1,0 +1,388 @@
+//! The producing end.
+
+use super::batch::LoanRun;
+use super::loan::Loan;
+use super::seat::{PRODUCER_SEAT, Peer, Seat};
+use super::signal::{self, Signal};
+use super::typed::{Element, Trust, Trusted, Untrusted};
+use super::waiting::{self, Care, Stopped};
+use crate::error::{EndpointError, PushError, TryPushError};
+use crate::ring::spsc::{self, Room, Tail};
+use crate::segment::{Segment, View};
+use crate::wait::park::{self, Notified};
+use crate::wait::strategy::Wait;
+use std::marker::PhantomData;
+use std::time::Instant;
+use zerocopy::{Immutable, IntoBytes};
+
+/// The producing end of a ring. There is one at a time; it may move between threads.
+///
+/// Dropping it leaves in order, so that another producer can go on; [`Producer::close`] ends the stream.
+#[derive(Debug)]
+pub struct Producer<T: ?Sized, M = Untrusted> {
+    tail: Tail,
+    pub(super) view: View,
+    signal: Signal,
+    seat: Seat,
+    element: PhantomData<(fn(&T), M)>,
+}
+
+/// The slow half's answer when there is no room.
+#[derive(Clone, Copy, Debug)]
+enum Never {
+    Closed,
+    Corrupt(crate::Corrupt),
+}
+
+impl<T: Element + ?Sized> Producer<T, Untrusted> {
+    pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
+        let seat = Seat::take(segment, view.clone(), PRODUCER_SEAT)?;
+        let control = view.control();
+        if spsc::producer_closed(control) || spsc::consumer_closed(control) {
+            return Err(EndpointError::Closed);
+        }
+        let tail = Tail::resume(&view, control, segment.checked.geometry.capacity)?;
+        signal::wake_up(&control.producer_sleep.0);
+        Ok(Self {
+            tail,
+            signal: Signal::new(segment, true),
+            view,
+            seat,
+            element: PhantomData,
+        })
+    }
+
+    /// Turns into an endpoint whose loans are `&mut T` into the ring.
+    ///
+    /// # Safety
+    /// While this endpoint exists, every process that has the ring mapped
+    /// * writes to it through this library, or by the rules of `docs/WIRE.md`, only;
+    /// * does not truncate it.
+    pub unsafe fn trust_peers(self) -> Producer<T, Trusted> {
+        Producer {
+            tail: self.tail,
+            view: self.view,
+            signal: self.signal,
+            seat: self.seat,
+            element: PhantomData,
+        }
+    }
+}
+
+impl<T: IntoBytes + Immutable, M: Trust> Producer<T, M>
+where
+    T: Element,
+{
+    /// Pushes a copy of `value`, or says why not. Never waits, never allocates; enters the kernel only to
+    /// wake a sleeping consumer.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`]: every slot holds a message that was not yet released. Nothing was pushed.
+    #[inline]
+    pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
+        if !self.tail.has_credit() {
+            self.room_now()?;
+        }
+        self.put(value);
+        Ok(())
+    }
+
+    /// Pushes a copy of `value`, waiting for room as `wait` says.
+    ///
+    /// Waiting here leaves the consumer's cache lines in peace, which polling
+    /// [`try_push`](Producer::try_push) does not.
+    ///
+    /// # Errors
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
+    #[inline]
+    pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, None)?;
+        }
+        self.put(value);
+        Ok(())
+    }
+
+    /// Like [`push`](Producer::push), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    #[inline]
+    pub fn push_until(&mut self, value: &T, wait: Wait, deadline: Instant) -> Result<(), PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, Some(deadline))?;
+        }
+        self.put(value);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, value: &T) {
+        self.view.write(self.tail.next(), value);
+        self.publish();
+    }
+
+    /// Pushes copies of as many of `values`, from the first, as there is room for now, and says how many.
+    /// The consumer is notified once.
+    ///
+    /// # Errors
+    /// If there is room for none.
+    pub fn try_push_many(&mut self, values: &[T]) -> Result<usize, TryPushError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        let mut run = self.try_claim_run(values.len())?;
+        let n = run.len();
+        for (i, value) in values[..n].iter().enumerate() {
+            run.write(i, value);
+        }
+        run.commit();
+        Ok(n)
+    }
+}
+
+impl<M: Trust> Producer<[u8], M> {
+    /// Pushes a copy of `bytes`, whose length must be the ring's slot size.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`]: every slot holds a message that was not yet released.
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn try_push(&mut self, bytes: &[u8]) -> Result<(), TryPushError> {
+        self.try_claim()?.commit_bytes(bytes);
+        Ok(())
+    }
+
+    /// Pushes a copy of `bytes`, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8], wait: Wait) -> Result<(), PushError> {
+        self.claim(wait)?.commit_bytes(bytes);
+        Ok(())
+    }
+
+    /// Like [`push`](Producer::push), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    ///
+    /// # Panics
+    /// If the length is not the slot size.
+    #[inline]
+    pub fn push_until(
+        &mut self,
+        bytes: &[u8],
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<(), PushError> {
+        self.claim_until(wait, deadline)?.commit_bytes(bytes);
+        Ok(())
+    }
+
+    /// Size of a message in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.view.payload_bytes()
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
+    /// Borrows the next free slot to write in place. Dropping the loan without committing gives it back.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`]: every slot holds a message that was not yet released.
+    #[inline]
+    pub fn try_claim(&mut self) -> Result<Loan<'_, T, M>, TryPushError> {
+        if !self.tail.has_credit() {
+            self.room_now()?;
+        }
+        Ok(Loan::new(self))
+    }
+
+    /// Borrows the next slot, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
+    #[inline]
+    pub fn claim(&mut self, wait: Wait) -> Result<Loan<'_, T, M>, PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, None)?;
+        }
+        Ok(Loan::new(self))
+    }
+
+    /// Like [`claim`](Producer::claim), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    #[inline]
+    pub fn claim_until(
+        &mut self,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<Loan<'_, T, M>, PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, Some(deadline))?;
+        }
+        Ok(Loan::new(self))
+    }
+
+    /// Borrows a run of up to `n` slots, at least one, to be committed together.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`] if there is room for none.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn try_claim_run(&mut self, n: usize) -> Result<LoanRun<'_, T, M>, TryPushError> {
+        if self.tail.credit() < n as u64 {
+            // More may have been released than is known; less is no reason to fail.
+            match self.tail.refill(self.view.control()) {
+                Room::Corrupt(e) => return Err(TryPushError::Corrupt(e)),
+                Room::Closed => return Err(TryPushError::Closed),
+                Room::Full => self.room_now()?,
+                Room::Free(_) => {}
+            }
+        }
+        Ok(LoanRun::new(self, n))
+    }
+
+    /// Borrows a run of up to `n` slots, at least one, waiting for the first as `wait` says.
+    ///
+    /// # Errors
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    pub fn claim_run(&mut self, n: usize, wait: Wait) -> Result<LoanRun<'_, T, M>, PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, None)?;
+        }
+        Ok(LoanRun::new(self, n))
+    }
+
+    /// Ends the stream: the consumer drains what was committed and then sees `Closed`. For ever.
+    pub fn close(self) {
+        let control = self.view.control();
+        spsc::close_producer(control);
+        park::leave(&control.producer_sleep.0);
+        self.signal.rouse(&control.consumer_sleep.0);
+    }
+
+    /// Messages committed and not yet released: how far the consumer lags behind. Never less than it is.
+    /// Reads a few of the consumer's lines.
+    pub fn len(&self) -> u64 {
+        self.tail.len(&self.view)
+    }
+
+    /// Whether the consumer has released everything. `true` stays true until the next commit.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Slots of the ring.
+    pub fn capacity(&self) -> u64 {
+        self.tail.capacity()
+    }
+
+    /// The position the next message will have: how many were committed since creation, by all producers.
+    pub fn position(&self) -> u64 {
+        self.tail.next()
+    }
+
+    /// How the last producer of this ring went, if there was one.
+    pub fn predecessor(&self) -> Peer {
+        self.seat.predecessor()
+    }
+
+    /// Whether the consumer is there. Asks the kernel, a fraction of a microsecond.
+    pub fn consumer_state(&self) -> Peer {
+        self.seat.peer()
+    }
+
+    /// The next free slot's position, `at` slots on.
+    #[inline(always)]
+    pub(super) fn claimed(&self, at: u64) -> u64 {
+        self.tail.next().wrapping_add(at)
+    }
+
+    /// Positions known to be writable.
+    pub(super) fn credit(&self) -> u64 {
+        self.tail.credit()
+    }
+
+    /// Publishes the next position's message and wakes the consumer if it sleeps.
+    #[inline(always)]
+    pub(super) fn publish(&mut self) {
+        self.tail.publish(&self.view);
+        self.view.prefetch_ahead(self.tail.next());
+        self.notify();
+    }
+
+    /// Publishes `n` messages and wakes the consumer once.
+    pub(super) fn publish_run(&mut self, n: u64) {
+        for _ in 0..n {
+            self.tail.publish(&self.view);
+            self.view.prefetch_ahead(self.tail.next());
+        }
+        self.notify();
+    }
+
+    #[inline(always)]
+    fn notify(&mut self) {
+        let word = &self.view.control().consumer_sleep.0;
+        if self.signal.notify(word) == Notified::Gone {
+            self.tail.forget_credit();
+        }
+    }
+
+    /// Whether there is room, exactly, at this moment.
+    #[cold]
+    fn room_now(&mut self) -> Result<(), TryPushError> {
+        match self.tail.refill_exact(&self.view, self.view.control()) {
+            Room::Free(_) => Ok(()),
+            Room::Full => Err(TryPushError::Full),
+            Room::Closed => Err(TryPushError::Closed),
+            Room::Corrupt(e) => Err(TryPushError::Corrupt(e)),
+        }
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PushError> {
+        let Self {
+            tail,
+            view,
+            signal,
+            seat,
+            ..
+        } = self;
+        let control = view.control();
+        let poll = |care| {
+            let room = match care {
+                Care::Quick => tail.refill(control),
+                Care::Thorough => tail.refill_exact(&*view, control),
+            };
+            match room {
+                Room::Free(_) => Some(Ok(())),
+                Room::Full => None,
+                Room::Closed => Some(Err(Never::Closed)),
+                Room::Corrupt(e) => Some(Err(Never::Corrupt(e))),
+            }
+        };
+        let word = &control.producer_sleep.0;
+        let died = || seat.peer() == Peer::Died;
+        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Never::Closed)) => Err(PushError::Closed),
+            Ok(Err(Never::Corrupt(e))) => Err(PushError::Corrupt(e)),
+            Err(Stopped::TimedOut) => Err(PushError::TimedOut),
+            Err(Stopped::PeerDied) => Err(PushError::PeerDied),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A ring as a process holds it: mapped and checked, but neither producing nor consuming yet.
+
+use super::consumer::Consumer;
+use super::producer::Producer;
+use super::typed::{Element, Untrusted};
+use crate::control::snapshot::{self, Status};
+use crate::error::{EndpointError, OpenError, OsError};
+use crate::segment::{self, Backing, Pages, Segment, Tokens, View};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// A mapped ring. Dropping it unmaps it once its endpoints are gone; the ring itself stays until it is
+/// [unlinked](Ring::unlink).
+#[derive(Debug)]
+pub struct Ring<T: ?Sized> {
+    segment: Arc<Segment>,
+    view: View,
+    element: PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> Clone for Ring<T> {
+    fn clone(&self) -> Self {
+        Self {
+            segment: Arc::clone(&self.segment),
+            view: self.view.clone(),
+            element: PhantomData,
+        }
+    }
+}
+
+impl<T: Element + ?Sized> Ring<T> {
+    pub(super) fn new(segment: Segment) -> Self {
+        let view = View::new(Arc::clone(&segment.memory), &segment.checked.geometry)
+            .expect("a checked header fits its memory");
+        Self {
+            segment: Arc::new(segment),
+            view,
+            element: PhantomData,
+        }
+    }
+
+    /// Takes the producing end.
+    ///
+    /// If the last producer died, this one resumes right behind the last message it committed.
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// either side has closed the ring.
+    pub fn producer(&self) -> Result<Producer<T, Untrusted>, EndpointError> {
+        Producer::attach(&self.segment, self.view.clone())
+    }
+
+    /// Takes the consuming end.
+    ///
+    /// If the last consumer died, this one resumes with the message that was in its hands, which is thus
+    /// delivered again ([`Consumer::predecessor`] tells).
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// the consumer has closed the ring.
+    pub fn consumer(&self) -> Result<Consumer<T, Untrusted>, EndpointError> {
+        Consumer::attach(&self.segment, self.view.clone())
+    }
+
+    /// Slots of the ring.
+    pub fn capacity(&self) -> u64 {
+        self.segment.checked.geometry.capacity
+    }
+
+    /// Size of a message in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.view.payload_bytes()
+    }
+
+    /// Where the ring lives; a System V ring says its key.
+    pub fn backing(&self) -> Backing {
+        self.segment.place.backing()
+    }
+
+    /// The pages that the creator got. After opening always [`Pages::Base`].
+    pub fn pages(&self) -> Pages {
+        self.segment.pages
+    }
+
+    /// A number that no other ring has.
+    pub fn instance(&self) -> u64 {
+        self.segment.checked.instance
+    }
+
+    /// The descriptor of the ring's memory, to be handed to another process
+    /// ([`Options::open_descriptor`](crate::Options::open_descriptor)). System V rings have none.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &*self.segment.tokens {
+            Tokens::Locks(fd) => Some(fd.as_fd()),
+            Tokens::Sems(_) => None,
+        }
+    }
+
+    /// What can be seen from outside: fill, endpoints, closed sides. A moment's picture, parts of which may
+    /// be older than others.
+    ///
+    /// # Errors
+    /// When the kernel does not answer whether an endpoint is alive.
+    pub fn status(&self) -> Result<Status, OsError> {
+        snapshot::take(&self.segment, &self.view)
+    }
+
+    /// Whether the ring's name still leads to this ring, and not to another or to none. Always true where
+    /// there is no name.
+    pub fn is_current(&self) -> bool {
+        segment::is_current(&self.segment)
+    }
+
+    /// Removes the ring's name. Whoever has it mapped goes on with it; its memory is freed when the last one
+    /// lets go. Does nothing if the name leads to another ring by now, or if there is no name.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn unlink(&self) -> Result<(), OpenError> {
+        if !self.is_current() {
+            return Ok(());
+        }
+        segment::unlink(&self.segment.place)
+    }
+}

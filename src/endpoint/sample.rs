@@ -1,0 +1,83 @@
+//! A message in the hands of the consumer, read in place.
+
+use super::consumer::Consumer;
+use super::typed::{Element, Trust, Trusted, Untrusted};
+use std::ops::Deref;
+use zerocopy::FromBytes;
+
+/// The oldest message of the ring. Its slot goes back to the producer when this is dropped; a consumer that
+/// dies with it leaves it to its successor.
+#[derive(Debug)]
+pub struct Sample<'a, T: Element + ?Sized, M: Trust = Untrusted> {
+    consumer: &'a mut Consumer<T, M>,
+}
+
+impl<'a, T: Element + ?Sized, M: Trust> Sample<'a, T, M> {
+    #[inline(always)]
+    pub(super) fn new(consumer: &'a mut Consumer<T, M>) -> Self {
+        Self { consumer }
+    }
+
+    /// Gives the slot back. The same as dropping the sample.
+    pub fn release(self) {}
+
+    /// The message's position: how many were committed before it.
+    pub fn position(&self) -> u64 {
+        self.consumer.position()
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Drop for Sample<'_, T, M> {
+    #[inline]
+    fn drop(&mut self) {
+        self.consumer.release();
+    }
+}
+
+impl<T: Element + FromBytes, M: Trust> Sample<'_, T, M> {
+    /// Copies the message out.
+    #[inline]
+    pub fn read(&self) -> T {
+        self.consumer.view.read(self.consumer.position())
+    }
+}
+
+impl<M: Trust> Sample<'_, [u8], M> {
+    /// Copies `bytes.len()` bytes from `offset` within the message.
+    ///
+    /// # Panics
+    /// If that many are not there.
+    #[inline]
+    pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        self.consumer.view.read_bytes(self.consumer.position(), offset, bytes);
+    }
+
+    /// Size of the message in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.consumer.slot_size()
+    }
+}
+
+impl<T: Element + FromBytes> Deref for Sample<'_, T, Trusted> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        let payload = self.consumer.view.payload(self.consumer.position()).cast::<T>();
+        // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
+        // nobody writes the slot before it is released, and peers keep to that (trust_peers).
+        unsafe { &*payload }
+    }
+}
+
+impl Deref for Sample<'_, [u8], Trusted> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        let payload = self.consumer.view.payload(self.consumer.position());
+        // SAFETY: `slot_size` bytes are inside the slot, which nobody writes before it is released, and peers
+        // keep to that (trust_peers).
+        unsafe { std::slice::from_raw_parts(payload, self.consumer.slot_size()) }
+    }
+}

@@ -1,0 +1,116 @@
+//! An endpoint's entry in the participant table, and the token that proves its owner alive.
+
+use crate::error::{EndpointError, OsError};
+use crate::layout::participant::{self, ACTIVE, CONSUMER, LEFT, PRODUCER};
+use crate::os::process;
+use crate::segment::{Segment, Token, Tokens, View};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use std::sync::Arc;
+
+/// What is known about the endpoint at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Nobody has attached there yet.
+    Never,
+    /// A living endpoint holds that end.
+    Alive,
+    /// The last one there was dropped in order. Another may attach.
+    Left,
+    /// The last one there died. Another may attach and resume.
+    Died,
+}
+
+/// One occupied table entry. Dropping it leaves in order.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    view: View,
+    tokens: Arc<Tokens>,
+    index: u32,
+    predecessor: Peer,
+    /// Taken out when dropped.
+    token: Option<Token>,
+    /// A forked child inherits the struct but not the seat.
+    pid: u32,
+}
+
+/// Table entries of an spsc ring.
+pub(crate) const PRODUCER_SEAT: u32 = 0;
+pub(crate) const CONSUMER_SEAT: u32 = 1;
+
+/// What the table and the kernel together say about entry `index`.
+pub(crate) fn state_of(view: &View, tokens: &Tokens, index: u32) -> Result<Peer, OsError> {
+    // The token first: an owner that leaves stores LEFT before it lets go.
+    if tokens.is_held(index)? {
+        return Ok(Peer::Alive);
+    }
+    // Acquire T1: pairs with the Releases in `Seat::take` and `Seat::drop`.
+    Ok(match view.participant(index).state.load(Acquire) {
+        participant::FREE => Peer::Never,
+        ACTIVE => Peer::Died,
+        _ => Peer::Left,
+    })
+}
+
+impl Seat {
+    /// Takes entry `index` if no living endpoint holds it.
+    pub(crate) fn take(segment: &Segment, view: View, index: u32) -> Result<Self, EndpointError> {
+        let tokens = Arc::clone(&segment.tokens);
+        let Some(token) = tokens.try_hold(index)? else {
+            // Relaxed: for people.
+            let pid = view.participant(index).pid.load(Relaxed);
+            return Err(EndpointError::Occupied { pid });
+        };
+        let pid = process::pid();
+        let entry = view.participant(index);
+        // Acquire T1: pairs with the Release of the predecessor; the token orders it too.
+        let predecessor = match entry.state.load(Acquire) {
+            participant::FREE => Peer::Never,
+            ACTIVE => Peer::Died,
+            _ => Peer::Left,
+        };
+        let role = if index == PRODUCER_SEAT { PRODUCER } else { CONSUMER };
+        // Relaxed: for people; published by the state below.
+        entry.role.store(role, Relaxed);
+        entry.pid.store(pid, Relaxed);
+        entry.start_time.store(process::start_time(pid).unwrap_or(0), Relaxed);
+        let generation = entry.generation.load(Relaxed).wrapping_add(1);
+        entry.generation.store(generation, Relaxed);
+        // Release T1: the fields above are visible to whoever acquires the state.
+        entry.state.store(ACTIVE, Release);
+        Ok(Self {
+            view,
+            tokens,
+            index,
+            predecessor,
+            token: Some(token),
+            pid,
+        })
+    }
+
+    /// How the last endpoint at this end went.
+    pub(crate) fn predecessor(&self) -> Peer {
+        self.predecessor
+    }
+
+    /// The other end. Should the kernel fail to answer, the peer counts as alive: nobody is declared dead
+    /// on a guess.
+    pub(crate) fn peer(&self) -> Peer {
+        state_of(&self.view, &self.tokens, 1 - self.index).unwrap_or(Peer::Alive)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let token = self.token.take();
+        if self.pid != process::pid() {
+            // In a forked child: the seat is the parent's, and so is the semaphore of a System V token.
+            if let Some(Token::Sem { .. }) = &token {
+                std::mem::forget(token);
+            }
+            return;
+        }
+        // Release T1: pairs with the Acquire of the successor and of `state_of`.
+        self.view.participant(self.index).state.store(LEFT, Release);
+        drop(token);
+    }
+}

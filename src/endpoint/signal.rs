@@ -1,0 +1,127 @@
+//! How one endpoint wakes its peer and is woken: fences, bell and sleep words put together once.
+
+use crate::layout::control::AWAKE;
+use crate::layout::header;
+use crate::os::posix_sem::NamedSem;
+use crate::os::{futex, membarrier};
+use crate::segment::Segment;
+use crate::sync::{AtomicU32, Ordering};
+use crate::wait::park::{self, Bell, Fences, Notified};
+use std::sync::Arc;
+
+/// What a process sleeps on.
+#[derive(Debug)]
+enum AnyBell {
+    /// The sleep word itself.
+    Futex,
+    /// A named semaphore.
+    Sem(Arc<NamedSem>),
+}
+
+impl Bell for AnyBell {
+    fn sleep(&self, word: &AtomicU32, deadline_ns: u64) {
+        match self {
+            Self::Futex => {
+                // Whatever ended the sleep, the caller looks again.
+                let _ = futex::wait_until(word, crate::layout::control::ASLEEP, deadline_ns);
+            }
+            Self::Sem(sem) => {
+                let _ = sem.wait_until(deadline_ns);
+                // Posts from wake-ups that crossed with an earlier one.
+                sem.drain();
+            }
+        }
+    }
+
+    fn ring(&self, word: &AtomicU32) {
+        match self {
+            Self::Futex => {
+                futex::wake(word, 1);
+            }
+            Self::Sem(sem) => {
+                // Fails only at 2^31 posts; the sleeper is awake then.
+                let _ = sem.post();
+            }
+        }
+    }
+}
+
+/// An endpoint's means to sleep and to wake its peer.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    /// `None`: nobody sleeps in this ring.
+    fences: Option<Fences>,
+    mine: AnyBell,
+    peers: AnyBell,
+}
+
+impl Signal {
+    /// For an endpoint on `segment`; `role` is one of `participant::{PRODUCER, CONSUMER}`.
+    pub(crate) fn new(segment: &Segment, is_producer: bool) -> Self {
+        let fences = match segment.checked.parking {
+            header::PARKING_NEVER => None,
+            header::PARKING_ASYMMETRIC => Some(Fences::Asymmetric {
+                // Without registration this endpoint fences for itself, which is right beside any peer.
+                registered: membarrier::register(),
+            }),
+            _ => Some(Fences::Full),
+        };
+        let (mine, peers) = match &segment.sems {
+            None => (AnyBell::Futex, AnyBell::Futex),
+            Some(sems) => {
+                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer));
+                let producer = AnyBell::Sem(Arc::clone(&sems.producer));
+                if is_producer {
+                    (producer, consumer)
+                } else {
+                    (consumer, producer)
+                }
+            }
+        };
+        Self {
+            fences,
+            mine,
+            peers,
+        }
+    }
+
+    /// Whether a wait may end in the kernel.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.fences.is_some()
+    }
+
+    /// Wakes the peer if it sleeps on `word`. To be called after publishing.
+    #[inline(always)]
+    pub(crate) fn notify(&self, word: &AtomicU32) -> Notified {
+        match self.fences {
+            Some(fences) => park::notify(word, &self.peers, fences),
+            None => Notified::Fine,
+        }
+    }
+
+    /// Wakes the peer for good news of the cold kind: a close, a leave.
+    pub(crate) fn rouse(&self, word: &AtomicU32) {
+        if self.fences.is_some() {
+            let _ = park::notify(word, &self.peers, Fences::Full);
+        }
+    }
+
+    /// Sleeps on this endpoint's own `word` until woken, but not beyond `until_ns`.
+    pub(crate) fn nap(
+        &self,
+        word: &AtomicU32,
+        until_ns: u64,
+        short_ns: u64,
+        nothing_yet: impl FnOnce() -> bool,
+    ) {
+        if let Some(fences) = self.fences {
+            park::nap(word, &self.mine, fences, until_ns, short_ns, nothing_yet);
+        }
+    }
+}
+
+/// Clears what a dead predecessor left in its sleep word.
+pub(crate) fn wake_up(word: &AtomicU32) {
+    // Relaxed: this endpoint is the only one that sleeps here.
+    word.store(AWAKE, Ordering::Relaxed);
+}

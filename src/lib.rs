@@ -1,0 +1,58 @@
+//! Ring buffers in shared memory, for messages between processes on one Linux machine.
+//!
+//! A producer writes a message into a slot, a consumer in another process reads it there. A message costs
+//! one cache line; the kernel is entered only to sleep or to wake. See `README.md` for when to use it and
+//! when not.
+//!
+//! ```
+//! use annulus::Wait;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name = &format!("doc-lib-{}", std::process::id());
+//! // One process makes the ring and produces...
+//! let ring = annulus::spsc::<u64>(name).capacity(4096).create()?;
+//! let mut tx = ring.producer()?;
+//! tx.push(&42, Wait::park())?;
+//!
+//! // ...another opens it and consumes.
+//! let mut rx = annulus::spsc::<u64>(name).open()?.consumer()?;
+//! assert_eq!(rx.pop(Wait::park())?, 42);
+//! # ring.unlink()?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What is promised
+//! * `kill -9` of either side at any instruction leaves the other working. A successor resumes: nothing that
+//!   was committed is lost, and at most the message in a dead consumer's hands is delivered again.
+//! * A hostile peer can feed wrong values and can stop the flow; it cannot cause undefined behaviour, access
+//!   outside the ring, or an endless loop. (A ring in a plain file or in `/dev/shm` can be truncated by
+//!   whoever may write it, and touching it is then a SIGBUS; a sealed memfd cannot.)
+//! * Pushing and popping allocate nothing and make no system call while nobody sleeps.
+
+#![warn(missing_docs)]
+
+mod control;
+mod endpoint;
+mod error;
+mod frozen;
+mod layout;
+mod os;
+mod ring;
+mod segment;
+mod sync;
+mod wait;
+
+pub use control::directory::{Listed, inspect, list, unlink};
+pub use control::snapshot::{End, Status};
+pub use endpoint::{
+    Consumer, Drain, Element, Loan, LoanRun, Options, Parking, Peer, Producer, Ring, Sample, Trust,
+    Trusted, Untrusted, WaitBackend, spsc,
+};
+pub use error::{
+    Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
+    OsError, PopError, PushError, TryPopError, TryPushError,
+};
+pub use segment::{Backing, HugePages, Pages};
+pub use wait::strategy::Wait;
+
+/// The wire version this build reads and writes.
+pub const WIRE_VERSION: u32 = layout::WIRE_VERSION;

@@ -1,0 +1,74 @@
+//! Who processes are, for people to read.
+//!
+//! What `/proc` says is never a base for a decision about life or death: a pid can be reused, and
+//! `/proc` may show another pid namespace than the one a peer lives in. Locks decide that.
+
+/// The id of this process in its own pid namespace.
+pub(crate) fn pid() -> u32 {
+    std::process::id()
+}
+
+/// The effective user id of this process.
+pub(crate) fn euid() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// When the process started, in clock ticks since boot. Together with the pid it names one process.
+/// `None` if there is no such process to be seen.
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    start_time_in(&stat)
+}
+
+/// The short name (at most 15 bytes) that the process carries. Bytes that are not UTF-8 are
+/// replaced. `None` if there is no such process to be seen.
+pub(crate) fn name(pid: u32) -> Option<String> {
+    let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
+    Some(String::from_utf8_lossy(comm).into_owned())
+}
+
+/// Field 22. Field 2 is the name in parentheses and may itself hold spaces and parentheses, so
+/// counting begins behind the last one: field 3 comes first there.
+fn start_time_in(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|&b| b == b')')?;
+    let rest = std::str::from_utf8(&stat[name_end + 1..]).ok()?;
+    rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::testing::Child;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 987654 20 21";
+        for name in ["cat", "a b", "x) S 1 2", "((", ")"] {
+            let stat = format!("42 ({name}) {tail}");
+            assert_eq!(start_time_in(stat.as_bytes()), Some(987_654), "{name}");
+        }
+        assert_eq!(start_time_in(b"42 (cat) S 1 2"), None);
+        assert_eq!(start_time_in(b""), None);
+    }
+
+    #[test]
+    fn a_younger_process_started_no_earlier_and_a_dead_one_is_gone() {
+        let ours = start_time(pid()).unwrap();
+        let child = Child::that(|| true);
+        let child_pid = child.pid();
+        assert!(start_time(child_pid).unwrap() >= ours);
+        assert_eq!(name(child_pid).map(|n| n.is_empty()), Some(false));
+        child.kill();
+        assert_eq!(start_time(child_pid), None);
+        assert_eq!(name(child_pid), None);
+    }
+
+    #[test]
+    fn the_effective_user_owns_its_own_proc_entry() {
+        use std::os::unix::fs::MetadataExt;
+        let owner = std::fs::metadata("/proc/self").unwrap().uid();
+        assert_eq!(euid(), owner);
+    }
+}

@@ -1,0 +1,10 @@
+//! Protocols: they move positions, not bytes.
+//!
+//! A protocol answers "which position may I write, what have I published, what may I read, what have I
+//! released" over a borrowed control block and the ready words. Payload, pointers, system calls and waiting
+//! are elsewhere, so nothing here needs `unsafe` and all of it runs unchanged under the model checker.
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod spsc;
+pub(crate) mod words;

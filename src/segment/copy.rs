@@ -1,0 +1,216 @@
+//! Copying payload in and out of memory that a stranger may be writing at the same moment.
+//!
+//! No reference to shared payload is made and no ordinary load or store touches it, so a peer that breaks
+//! the protocol makes values wrong, never behaviour undefined. Short copies go word by word through relaxed
+//! atomics, which the compiler turns into plain moves. Long ones go through one `rep movsb`: an assembly
+//! block is outside the language's memory model, and it runs at `memcpy` speed where relaxed words would
+//! need more than twice the time.
+
+use crate::sync::{AtomicU64, Ordering::Relaxed};
+
+/// Bytes of a word.
+const WORD: usize = 8;
+/// Copies longer than this many bytes go through `rep movsb`, whose start costs tens of cycles.
+const BULK: usize = 512;
+
+/// The shared word at `at`.
+///
+/// # Safety
+/// * `at` is 8-aligned and lies with its 8 bytes in a mapping that outlives `'a`.
+#[inline(always)]
+unsafe fn word<'a>(at: *mut u8) -> &'a AtomicU64 {
+    // SAFETY: aligned, mapped and alive by this function's contract; all bit patterns are valid, and every
+    // access to shared payload is through atomics of this size or through assembly.
+    unsafe { AtomicU64::from_ptr(at.cast()) }
+}
+
+/// The bytes `from..to` of a word, as a mask.
+fn mask(from: usize, to: usize) -> u64 {
+    let mut bytes = [0; WORD];
+    bytes[from..to].fill(0xff);
+    u64::from_ne_bytes(bytes)
+}
+
+/// Copies `len` bytes from private memory into shared memory.
+///
+/// # Safety
+/// * `dst` is 8-aligned, and `len` rounded up to 8 bytes from it lie in a live, writable mapping.
+/// * `src` is valid for reads of `len` bytes.
+#[inline(always)]
+pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
+    if len > BULK {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { bulk(dst, src, len) };
+        return;
+    }
+    let mut at = 0;
+    while at + WORD <= len {
+        // SAFETY: `at + 8 <= len`, so both eight bytes are inside; `dst + at` is 8-aligned.
+        unsafe { word(dst.add(at)).store(src.add(at).cast::<u64>().read_unaligned(), Relaxed) };
+        at += WORD;
+    }
+    if at < len {
+        let mut last = [0; WORD];
+        // SAFETY: `len - at < 8` bytes are inside `src`, and fit into `last`.
+        unsafe { core::ptr::copy_nonoverlapping(src.add(at), last.as_mut_ptr(), len - at) };
+        // SAFETY: the word at `at` is inside `len` rounded up to 8.
+        unsafe { word(dst.add(at)).store(u64::from_ne_bytes(last), Relaxed) };
+    }
+}
+
+/// Copies `len` bytes from shared memory into private memory.
+///
+/// # Safety
+/// * `src` is 8-aligned, and `len` rounded up to 8 bytes from it lie in a live mapping.
+/// * `dst` is valid for writes of `len` bytes.
+#[inline(always)]
+pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
+    if len > BULK {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { bulk(dst, src, len) };
+        return;
+    }
+    let mut at = 0;
+    while at + WORD <= len {
+        // SAFETY: `at + 8 <= len`, so both eight bytes are inside; `src + at` is 8-aligned.
+        unsafe { dst.add(at).cast::<u64>().write_unaligned(word(src.add(at)).load(Relaxed)) };
+        at += WORD;
+    }
+    if at < len {
+        // SAFETY: the word at `at` is inside `len` rounded up to 8.
+        let last = unsafe { word(src.add(at)).load(Relaxed) }.to_ne_bytes();
+        // SAFETY: `len - at < 8` bytes are inside `dst` and inside `last`.
+        unsafe { core::ptr::copy_nonoverlapping(last.as_ptr(), dst.add(at), len - at) };
+    }
+}
+
+/// Copies `src` to `offset` bytes behind `dst`, leaving the bytes around it as they are.
+///
+/// # Safety
+/// * `dst` is 8-aligned, and `offset + src.len()` rounded up to 8 bytes from it lie in a live, writable
+///   mapping that nobody else writes by the protocol.
+pub(super) unsafe fn copy_in_at(dst: *mut u8, offset: usize, src: &[u8]) {
+    let mut at = offset;
+    let mut rest = src;
+    while !rest.is_empty() {
+        let inside = at % WORD;
+        if inside == 0 && rest.len() >= WORD {
+            let whole = rest.len() / WORD * WORD;
+            // SAFETY: `at` is a multiple of 8 and `whole` bytes from it are inside by the contract.
+            unsafe { copy_in(dst.add(at), rest.as_ptr(), whole) };
+            at += whole;
+            rest = &rest[whole..];
+            continue;
+        }
+        let n = rest.len().min(WORD - inside);
+        let mut new = [0; WORD];
+        new[inside..inside + n].copy_from_slice(&rest[..n]);
+        // SAFETY: the word that holds `at` is inside by the contract, and aligned because `dst` is.
+        let shared = unsafe { word(dst.add(at - inside)) };
+        let kept = shared.load(Relaxed) & !mask(inside, inside + n);
+        shared.store(kept | u64::from_ne_bytes(new), Relaxed);
+        at += n;
+        rest = &rest[n..];
+    }
+}
+
+/// Copies from `offset` bytes behind `src` into `dst`.
+///
+/// # Safety
+/// * `src` is 8-aligned, and `offset + dst.len()` rounded up to 8 bytes from it lie in a live mapping.
+pub(super) unsafe fn copy_out_at(dst: &mut [u8], src: *mut u8, offset: usize) {
+    let inside = offset % WORD;
+    let mut done = 0;
+    if inside != 0 {
+        // SAFETY: the word that holds `offset` is inside by the contract, and aligned because `src` is.
+        let bytes = unsafe { word(src.add(offset - inside)).load(Relaxed) }.to_ne_bytes();
+        done = dst.len().min(WORD - inside);
+        dst[..done].copy_from_slice(&bytes[inside..inside + done]);
+    }
+    // SAFETY: `offset + done` is a multiple of 8 unless nothing is left; the rest of `dst` is inside by the
+    // contract.
+    unsafe {
+        copy_out(
+            dst.as_mut_ptr().add(done),
+            src.add(offset + done),
+            dst.len() - done,
+        )
+    };
+}
+
+/// One `rep movsb`.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn bulk(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes exactly the ranges of the contract; the direction flag is clear by the ABI.
+    unsafe {
+        core::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rdi") dst => _,
+            inout("rsi") src => _,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// Volatile bytes, on processors without a string instruction: slower, and right.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn bulk(dst: *mut u8, src: *const u8, len: usize) {
+    for i in 0..len {
+        // SAFETY: `i < len`. Volatile because another process may be writing.
+        unsafe { dst.add(i).write_volatile(src.add(i).read_volatile()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shared memory for a test: 8-aligned words.
+    fn words(n: usize) -> Vec<u64> {
+        vec![0x5555_5555_5555_5555; n]
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_at_every_length() {
+        for len in (0..70).chain([511, 512, 513, 1000, 4096]) {
+            let data: Vec<u8> = (0..len).map(|i| (i * 7 + 1) as u8).collect();
+            let mut shared = words(len / 8 + 2);
+            let mut out = vec![0; len];
+            let base = shared.as_mut_ptr().cast::<u8>();
+            // SAFETY: `shared` has room for `len` rounded up, and is 8-aligned.
+            unsafe { copy_in(base, data.as_ptr(), len) };
+            // SAFETY: as above; `out` has `len` bytes.
+            unsafe { copy_out(out.as_mut_ptr(), base, len) };
+            assert_eq!(out, data);
+            assert_eq!(shared[len.div_ceil(8)], 0x5555_5555_5555_5555, "wrote past the end");
+        }
+    }
+
+    #[test]
+    fn a_partial_copy_leaves_its_surroundings_alone_at_every_offset() {
+        for offset in 0..20 {
+            for len in 0..30 {
+                let data: Vec<u8> = (0..len).map(|i| i as u8 + 1).collect();
+                let mut shared = words(8);
+                let base = shared.as_mut_ptr().cast::<u8>();
+                // SAFETY: `offset + len < 64`.
+                unsafe { copy_in_at(base, offset, &data) };
+                let mut out = vec![0; len];
+                // SAFETY: as above.
+                unsafe { copy_out_at(&mut out, base, offset) };
+                assert_eq!(out, data);
+                let bytes: Vec<u8> = shared.iter().flat_map(|w| w.to_ne_bytes()).collect();
+                assert!(bytes[..offset].iter().all(|b| *b == 0x55));
+                assert!(bytes[offset + len..].iter().all(|b| *b == 0x55));
+            }
+        }
+    }
+}

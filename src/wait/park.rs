@@ -1,0 +1,130 @@
+//! Falling asleep and waking, without a lost wake-up and without a system call when nobody sleeps.
+//!
+//! One sleeper per sleep word. The sleeper says so in the word, fences, looks once more, sleeps. The
+//! publisher publishes, fences, looks at the word. Written as a case split: call the two fences F(sleeper)
+//! and F(publisher). Fences are totally ordered.
+//! * F(sleeper) first: the publisher's load comes after F(publisher), so it sees `ASLEEP` and wakes.
+//! * F(publisher) first: the sleeper's second look comes after F(sleeper), so it sees what was published.
+//!
+//! Without either fence both may look too early, and the wake-up is lost.
+//!
+//! | word | owner | a publisher that sees it |
+//! |---|---|---|
+//! | `AWAKE` | runs | does nothing |
+//! | `ASLEEP` | sleeps, is about to, or was killed in its sleep | swaps it to `AWAKE`, rings the bell |
+//! | `GONE` | has closed | learns that nobody will read on |
+//!
+//! The word heals itself after `kill -9`: a dead sleeper costs one needless wake-up. A publisher that dies
+//! between publishing and ringing is why every sleep has a deadline.
+
+use crate::layout::control::{ASLEEP, AWAKE, GONE};
+use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::{AtomicU32, fence, heavy_fence, light_fence};
+
+/// What a process sleeps on.
+pub(crate) trait Bell {
+    /// Sleeps until rung, or until the monotonic clock reads `deadline_ns`, unless `word` is no longer
+    /// `ASLEEP`. May return early for no reason.
+    fn sleep(&self, word: &AtomicU32, deadline_ns: u64);
+    /// Ends the sleep of whoever sleeps on `word`.
+    fn ring(&self, word: &AtomicU32);
+}
+
+/// How the two fences of the case split are made on this endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fences {
+    /// Both sides execute one.
+    Full,
+    /// The sleeper makes everybody execute one; a publisher that has registered executes none.
+    Asymmetric {
+        /// This process is registered, so a sleeper's fence reaches it.
+        registered: bool,
+    },
+}
+
+impl Fences {
+    /// After publishing, before looking at the peer's sleep word.
+    #[inline(always)]
+    fn publisher(self) {
+        match self {
+            Fences::Asymmetric { registered: true } => light_fence(),
+            // SeqCst W1: F(publisher) of the case split above; its partner is `Fences::sleeper`.
+            _ => fence(SeqCst),
+        }
+    }
+
+    /// After saying `ASLEEP`, before looking once more. `false`: publishers may not have been reached, so
+    /// a wake-up may be missed and the sleep must be short.
+    fn sleeper(self) -> bool {
+        // SeqCst W1: F(sleeper) of the case split above; its partner is `Fences::publisher`.
+        fence(SeqCst);
+        match self {
+            Fences::Full => true,
+            Fences::Asymmetric { .. } => heavy_fence(),
+        }
+    }
+}
+
+/// What a publisher found in its peer's sleep word.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notified {
+    /// Nobody slept, or somebody did and was woken.
+    Fine,
+    /// The peer has closed its side.
+    Gone,
+}
+
+/// Wakes the owner of `word` if it sleeps. To be called after publishing.
+#[inline(always)]
+pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Notified {
+    fences.publisher();
+    // Relaxed: ordered by the fence above (W1).
+    match word.load(Relaxed) {
+        AWAKE => Notified::Fine,
+        _ => notify_slow(word, bell),
+    }
+}
+
+#[cold]
+fn notify_slow(word: &AtomicU32, bell: &impl Bell) -> Notified {
+    // Relaxed: the exchange decides who rings; the message itself travels by P1 or G1.
+    match word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed) {
+        Ok(_) => {
+            bell.ring(word);
+            Notified::Fine
+        }
+        Err(GONE) => Notified::Gone,
+        Err(_) => Notified::Fine,
+    }
+}
+
+/// Sleeps on `word` unless `nothing_yet` has become false. Returns at the latest at `deadline_ns`, or at
+/// `short_ns` when wake-ups cannot be relied on. The caller looks again in any case.
+pub(crate) fn nap(
+    word: &AtomicU32,
+    bell: &impl Bell,
+    fences: Fences,
+    deadline_ns: u64,
+    short_ns: u64,
+    nothing_yet: impl FnOnce() -> bool,
+) {
+    // Relaxed: ordered before the second look by the fence below (W1).
+    word.store(ASLEEP, Relaxed);
+    let until = if fences.sleeper() {
+        deadline_ns
+    } else {
+        deadline_ns.min(short_ns)
+    };
+    if nothing_yet() {
+        bell.sleep(word, until);
+    }
+    // Relaxed: only this side sleeps here. A publisher that still sees ASLEEP rings once for nothing.
+    word.store(AWAKE, Relaxed);
+}
+
+/// Marks the owner of `word` as gone for ever. To be called after closing.
+pub(crate) fn leave(word: &AtomicU32) {
+    // Relaxed: a hint that makes publishers look at the closed word, which carries the ordering (X1).
+    word.store(GONE, Relaxed);
+}
