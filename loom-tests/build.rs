@@ -28,7 +28,10 @@ fn main() {
     let repository = here.parent().expect("the crate lies in the repository");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     for watched in SHIPPED {
-        println!("cargo::rerun-if-changed={}", repository.join(watched).display());
+        println!(
+            "cargo::rerun-if-changed={}",
+            repository.join(watched).display()
+        );
     }
     for watched in ["src", "mutants.rs", "build.rs"] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
@@ -41,8 +44,11 @@ fn main() {
             Ok(module) => {
                 modules += &module;
                 let (name, (file, model)) = (mutant.name, mutant.model);
-                writeln!(arms, "        {name:?} => {name}::models::{file}::{model}(),")
-                    .expect("a string takes everything");
+                writeln!(
+                    arms,
+                    "        {name:?} => {name}::models::{file}::{model}(),"
+                )
+                .expect("a string takes everything");
             }
             Err(why) => writeln!(stale, "    ({:?}, {why:?}),", mutant.name)
                 .expect("a string takes everything"),
@@ -79,7 +85,8 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
         text = text.replace("#[cfg(test)]", "#[cfg(any())]");
         text = text.replace("crate::", &format!("crate::{}::", mutant.name));
         let to = copy.join(&file);
-        fs::create_dir_all(to.parent().expect("a file lies somewhere")).map_err(|e| e.to_string())?;
+        fs::create_dir_all(to.parent().expect("a file lies somewhere"))
+            .map_err(|e| e.to_string())?;
         fs::write(&to, text).map_err(|e| e.to_string())?;
     }
     if !spoilt {
@@ -125,13 +132,22 @@ fn sources(repository: &Path, dir: &str) -> Vec<String> {
 /// Makes the mutant's edits, each in its place and exactly once.
 fn spoil(text: &str, mutant: &Mutant) -> Result<String, String> {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
-    let mut text: String =
-        text.lines().filter(|line| !is_comment(line)).flat_map(|line| [line, "\n"]).collect();
+    let mut text: String = text
+        .lines()
+        .filter(|line| !is_comment(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
     for (old, new) in mutant.edits {
         let (start, end) = region(&text, mutant.place)?;
-        let hits: Vec<_> = (start..end).filter_map(|at| Some(at..ends_at(&text, at, old)?)).collect();
+        let hits: Vec<_> = (start..end)
+            .filter_map(|at| Some(at..ends_at(&text, at, old)?))
+            .collect();
         let [hit] = hits.as_slice() else {
-            return Err(format!("`{old}` is {} times in `{}`", hits.len(), mutant.place));
+            return Err(format!(
+                "`{old}` is {} times in `{}`",
+                hits.len(),
+                mutant.place
+            ));
         };
         if hit.end > end {
             return Err(format!("`{old}` runs out of `{}`", mutant.place));
@@ -145,10 +161,14 @@ fn spoil(text: &str, mutant: &Mutant) -> Result<String, String> {
 fn region(text: &str, place: &str) -> Result<(usize, usize), String> {
     let mut start = 0;
     for step in place.split(" / ") {
-        let found = text[start..].find(step).ok_or(format!("`{step}` is not there"))?;
+        let found = text[start..]
+            .find(step)
+            .ok_or(format!("`{step}` is not there"))?;
         start += found + step.len();
     }
-    let end = text[start..].find(" fn ").map_or(text.len(), |next| start + next);
+    let end = text[start..]
+        .find(" fn ")
+        .map_or(text.len(), |next| start + next);
     Ok((start, end))
 }
 

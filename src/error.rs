@@ -20,11 +20,6 @@ pub struct OsError {
 }
 
 impl OsError {
-    /// From the calling thread's errno.
-    pub(crate) fn last(op: &'static str, object: impl Into<String>) -> Self {
-        Self::new(op, object, io::Error::last_os_error())
-    }
-
     pub(crate) fn new(op: &'static str, object: impl Into<String>, source: io::Error) -> Self {
         Self {
             op,
@@ -45,7 +40,9 @@ impl OsError {
             }
             ("mlock", K::OutOfMemory) => "raise the limit on locked memory (ulimit -l)",
             ("shmget", K::OutOfMemory) => "raise kernel.shmall, or ask for a smaller ring",
-            ("shmget" | "semget", K::InvalidInput) => "raise kernel.shmmax, or ask for a smaller ring",
+            ("shmget" | "semget", K::InvalidInput) => {
+                "raise kernel.shmmax, or ask for a smaller ring"
+            }
             _ => return None,
         })
     }
@@ -270,9 +267,15 @@ impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exists { name } => {
-                write!(f, "{name} exists already; open it, remove it, or take another name")
+                write!(
+                    f,
+                    "{name} exists already; open it, remove it, or take another name"
+                )
             }
-            Self::NoSpace { wanted_bytes, cause } => {
+            Self::NoSpace {
+                wanted_bytes,
+                cause,
+            } => {
                 write!(f, "no space for a ring of {wanted_bytes} bytes: {cause}")
             }
             Self::InvalidOption { option, rule } => write!(f, "{option}: must be {rule}"),
@@ -287,13 +290,19 @@ impl fmt::Display for OpenError {
             Self::NotFound { name } => write!(f, "no ring is named {name}"),
             Self::NotARing { name, found } => write!(f, "{name} is not a ring: it is {found}"),
             Self::Unfinished { name } => {
-                write!(f, "{name} is unfinished: its creator is still at work, or died; remove it")
+                write!(
+                    f,
+                    "{name} is unfinished: its creator is still at work, or died; remove it"
+                )
             }
             Self::Mismatch {
                 field,
                 expected,
                 found,
-            } => write!(f, "another ring than asked for: {field} is {found}, not {expected}"),
+            } => write!(
+                f,
+                "another ring than asked for: {field} is {found}, not {expected}"
+            ),
             Self::InvalidOption { option, rule } => write!(f, "{option}: must be {rule}"),
             Self::Os(e) => e.fmt(f),
         }

@@ -51,7 +51,10 @@ impl<T: Ord + Debug> Outcomes<T> {
 
     /// Notes the outcome of one execution.
     pub(crate) fn saw(&self, outcome: T) {
-        self.0.lock().expect("no model holds this while it panics").insert(outcome);
+        self.0
+            .lock()
+            .expect("no model holds this while it panics")
+            .insert(outcome);
     }
 
     /// Every outcome of the table was seen, and no other.
@@ -367,7 +370,10 @@ pub(crate) struct FutexBell {
 
 impl NewBell for FutexBell {
     fn new() -> Self {
-        Self { bucket: Mutex::new(()), waiters: Condvar::new() }
+        Self {
+            bucket: Mutex::new(()),
+            waiters: Condvar::new(),
+        }
     }
 }
 
@@ -400,7 +406,10 @@ pub(crate) struct SemaphoreBell {
 
 impl NewBell for SemaphoreBell {
     fn new() -> Self {
-        Self { posts: Mutex::new(1), waiters: Condvar::new() }
+        Self {
+            posts: Mutex::new(1),
+            waiters: Condvar::new(),
+        }
     }
 }
 
@@ -408,7 +417,10 @@ impl Bell for SemaphoreBell {
     fn sleep(&self, _word: &AtomicU32, _deadline_ns: u64) {
         let mut posts = locked(&self.posts);
         while *posts == 0 {
-            posts = self.waiters.wait(posts).expect("loom's locks are not poisoned");
+            posts = self
+                .waiters
+                .wait(posts)
+                .expect("loom's locks are not poisoned");
         }
         *posts -= 1;
         drop(posts);

@@ -28,7 +28,11 @@ fn the_mutant_named_in_the_environment_runs() {
 /// What became of `mutant`: `Ok` is the fate listed.
 fn fate_of(mutant: &Mutant) -> Result<String, String> {
     let child = Command::new(std::env::current_exe().expect("the test binary has a path"))
-        .args(["--exact", "the_mutant_named_in_the_environment_runs", "--nocapture"])
+        .args([
+            "--exact",
+            "the_mutant_named_in_the_environment_runs",
+            "--nocapture",
+        ])
         .env(ONE, mutant.name)
         .env("RUST_BACKTRACE", "0")
         .output()
@@ -45,7 +49,10 @@ fn fate_of(mutant: &Mutant) -> Result<String, String> {
 
 #[test]
 fn every_spoilt_edge_is_noticed_by_the_model_that_names_it() {
-    assert!(STALE.is_empty(), "mutants that no longer fit the sources: {STALE:#?}");
+    assert!(
+        STALE.is_empty(),
+        "mutants that no longer fit the sources: {STALE:#?}"
+    );
     let waiting = Mutex::new(MUTANTS.iter());
     let wrong = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(2, |n| n.get().min(8));

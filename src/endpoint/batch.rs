@@ -83,7 +83,9 @@ impl<M: Trust> LoanRun<'_, [u8], M> {
     /// If the run has no slot `i`, or they do not fit.
     #[inline]
     pub fn write_at(&mut self, i: usize, offset: usize, bytes: &[u8]) {
-        self.producer.view.write_bytes(self.position(i), offset, bytes);
+        self.producer
+            .view
+            .write_bytes(self.position(i), offset, bytes);
     }
 }
 
@@ -131,10 +133,16 @@ impl<M: Trust> Drain<'_, [u8], M> {
     /// # Panics
     /// If the length is not the slot size.
     pub fn next_into(&mut self, bytes: &mut [u8]) -> bool {
-        assert_eq!(bytes.len(), self.consumer.slot_size(), "a message has the ring's slot size");
+        assert_eq!(
+            bytes.len(),
+            self.consumer.slot_size(),
+            "a message has the ring's slot size"
+        );
         let ready = self.next_is_ready();
         if ready {
-            self.consumer.view.read_bytes(self.consumer.position(), 0, bytes);
+            self.consumer
+                .view
+                .read_bytes(self.consumer.position(), 0, bytes);
             self.consumer.release();
         }
         ready

@@ -11,6 +11,7 @@ use crate::ring::spsc::{self, Head, Look};
 use crate::segment::{Segment, View};
 use crate::wait::park;
 use crate::wait::strategy::Wait;
+use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
 use zerocopy::FromBytes;
@@ -20,7 +21,8 @@ use zerocopy::FromBytes;
 /// Dropping it leaves in order, so that another consumer can go on; [`Consumer::close`] ends the stream.
 #[derive(Debug)]
 pub struct Consumer<T: ?Sized, M = Untrusted> {
-    head: Head,
+    /// On lines of its own: the other end may live in a neighbouring object of this process.
+    head: CachePadded<Head>,
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
@@ -40,7 +42,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         // The producer may sleep for want of what the predecessor released last.
         signal.rouse(&control.producer_sleep.0);
         Ok(Self {
-            head,
+            head: CachePadded::new(head),
             signal,
             view,
             seat,
@@ -166,7 +168,11 @@ impl<M: Trust> Consumer<[u8], M> {
 
     #[inline(always)]
     fn check_len(&self, bytes: &[u8]) {
-        assert_eq!(bytes.len(), self.slot_size(), "a message has the ring's slot size");
+        assert_eq!(
+            bytes.len(),
+            self.slot_size(),
+            "a message has the ring's slot size"
+        );
     }
 }
 

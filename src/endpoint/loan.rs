@@ -51,7 +51,9 @@ impl<M: Trust> Loan<'_, [u8], M> {
     /// If they do not fit.
     #[inline]
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        self.producer.view.write_bytes(self.producer.claimed(0), offset, bytes);
+        self.producer
+            .view
+            .write_bytes(self.producer.claimed(0), offset, bytes);
     }
 
     /// Size of the slot in bytes.
@@ -62,7 +64,11 @@ impl<M: Trust> Loan<'_, [u8], M> {
     /// Copies the whole message and sends it.
     #[inline]
     pub(super) fn commit_bytes(mut self, bytes: &[u8]) {
-        assert_eq!(bytes.len(), self.slot_size(), "a message has the ring's slot size");
+        assert_eq!(
+            bytes.len(),
+            self.slot_size(),
+            "a message has the ring's slot size"
+        );
         self.write_at(0, bytes);
         self.commit();
     }
@@ -73,7 +79,11 @@ impl<T: Element + FromBytes> Deref for Loan<'_, T, Trusted> {
 
     #[inline]
     fn deref(&self) -> &T {
-        let payload = self.producer.view.payload(self.producer.claimed(0)).cast::<T>();
+        let payload = self
+            .producer
+            .view
+            .payload(self.producer.claimed(0))
+            .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
         // the slot belongs to this producer until it commits, and peers keep to that (trust_peers).
         unsafe { &*payload }
@@ -83,7 +93,11 @@ impl<T: Element + FromBytes> Deref for Loan<'_, T, Trusted> {
 impl<T: Element + FromBytes> DerefMut for Loan<'_, T, Trusted> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        let payload = self.producer.view.payload(self.producer.claimed(0)).cast::<T>();
+        let payload = self
+            .producer
+            .view
+            .payload(self.producer.claimed(0))
+            .cast::<T>();
         // SAFETY: as in `deref`; `&mut self` makes the reference unique.
         unsafe { &mut *payload }
     }

@@ -319,14 +319,21 @@ impl<T: Element + ?Sized> Options<T> {
         }
         let semaphore = self.wait_backend == WaitBackend::Semaphore;
         if semaphore && matches!(place, Place::Memfd(_)) {
-            return Err(invalid("wait back end", "futex for a memfd, which has no name"));
+            return Err(invalid(
+                "wait back end",
+                "futex for a memfd, which has no name",
+            ));
         }
         Ok(Plan {
             geometry,
             type_fingerprint: facts.map_or(0, |facts| facts.fingerprint()),
             schema: self.schema.unwrap_or(0),
             parking: self.parking_number(),
-            wait_backend: if semaphore { header::WAIT_SEM } else { header::WAIT_FUTEX },
+            wait_backend: if semaphore {
+                header::WAIT_SEM
+            } else {
+                header::WAIT_FUTEX
+            },
             start_position: self.start_position,
             mode: self.mode,
             uid: self.uid,

@@ -11,6 +11,7 @@ use crate::ring::spsc::{self, Room, Tail};
 use crate::segment::{Segment, View};
 use crate::wait::park::{self, Notified};
 use crate::wait::strategy::Wait;
+use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
 use zerocopy::{Immutable, IntoBytes};
@@ -20,7 +21,8 @@ use zerocopy::{Immutable, IntoBytes};
 /// Dropping it leaves in order, so that another producer can go on; [`Producer::close`] ends the stream.
 #[derive(Debug)]
 pub struct Producer<T: ?Sized, M = Untrusted> {
-    tail: Tail,
+    /// On lines of its own: the other end may live in a neighbouring object of this process.
+    tail: CachePadded<Tail>,
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
@@ -44,7 +46,7 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
         let tail = Tail::resume(&view, control, segment.checked.geometry.capacity)?;
         signal::wake_up(&control.producer_sleep.0);
         Ok(Self {
-            tail,
+            tail: CachePadded::new(tail),
             signal: Signal::new(segment, true),
             view,
             seat,
@@ -108,7 +110,12 @@ where
     /// # Errors
     /// Also [`PushError::TimedOut`].
     #[inline]
-    pub fn push_until(&mut self, value: &T, wait: Wait, deadline: Instant) -> Result<(), PushError> {
+    pub fn push_until(
+        &mut self,
+        value: &T,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<(), PushError> {
         if !self.tail.has_credit() {
             self.wait_for_room(wait, Some(deadline))?;
         }

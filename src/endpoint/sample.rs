@@ -49,7 +49,9 @@ impl<M: Trust> Sample<'_, [u8], M> {
     /// If that many are not there.
     #[inline]
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
-        self.consumer.view.read_bytes(self.consumer.position(), offset, bytes);
+        self.consumer
+            .view
+            .read_bytes(self.consumer.position(), offset, bytes);
     }
 
     /// Size of the message in bytes.
@@ -63,7 +65,11 @@ impl<T: Element + FromBytes> Deref for Sample<'_, T, Trusted> {
 
     #[inline]
     fn deref(&self) -> &T {
-        let payload = self.consumer.view.payload(self.consumer.position()).cast::<T>();
+        let payload = self
+            .consumer
+            .view
+            .payload(self.consumer.position())
+            .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
         // nobody writes the slot before it is released, and peers keep to that (trust_peers).
         unsafe { &*payload }

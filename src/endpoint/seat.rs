@@ -68,11 +68,17 @@ impl Seat {
             ACTIVE => Peer::Died,
             _ => Peer::Left,
         };
-        let role = if index == PRODUCER_SEAT { PRODUCER } else { CONSUMER };
+        let role = if index == PRODUCER_SEAT {
+            PRODUCER
+        } else {
+            CONSUMER
+        };
         // Relaxed: for people; published by the state below.
         entry.role.store(role, Relaxed);
         entry.pid.store(pid, Relaxed);
-        entry.start_time.store(process::start_time(pid).unwrap_or(0), Relaxed);
+        entry
+            .start_time
+            .store(process::start_time(pid).unwrap_or(0), Relaxed);
         let generation = entry.generation.load(Relaxed).wrapping_add(1);
         entry.generation.store(generation, Relaxed);
         // Release T1: the fields above are visible to whoever acquires the state.

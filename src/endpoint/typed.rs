@@ -126,7 +126,12 @@ mod tests {
             }
             .fingerprint()
         };
-        let all = [print("A", 8, 8), print("B", 8, 8), print("A", 16, 8), print("A", 8, 4)];
+        let all = [
+            print("A", 8, 8),
+            print("B", 8, 8),
+            print("A", 16, 8),
+            print("A", 8, 4),
+        ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }

@@ -59,7 +59,12 @@ fn same(field: &'static str, expected: u64, found: u64) -> Result<(), Refusal> {
     }
 }
 
-fn known(field: &'static str, rule: &'static str, known: &[u32], found: u32) -> Result<u32, Refusal> {
+fn known(
+    field: &'static str,
+    rule: &'static str,
+    known: &[u32],
+    found: u32,
+) -> Result<u32, Refusal> {
     if known.contains(&found) {
         Ok(found)
     } else {
@@ -83,22 +88,35 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
     same("header size", HEADER_BYTES as u64, h.header_bytes.into())?;
     same("kind", header::KIND_SPSC.into(), h.kind.into())?;
     same("element", header::ELEMENT_SLOTS.into(), h.element.into())?;
-    let geometry = Geometry::spsc_slots(h.capacity, h.payload_bytes, h.payload_align).map_err(|e| {
-        Refusal::Range {
-            field: e.field,
-            rule: e.rule,
-            found: match e.field {
-                "capacity" => h.capacity,
-                "payload alignment" => h.payload_align.into(),
-                _ => h.payload_bytes,
-            },
-        }
-    })?;
+    let geometry =
+        Geometry::spsc_slots(h.capacity, h.payload_bytes, h.payload_align).map_err(|e| {
+            Refusal::Range {
+                field: e.field,
+                rule: e.rule,
+                found: match e.field {
+                    "capacity" => h.capacity,
+                    "payload alignment" => h.payload_align.into(),
+                    _ => h.payload_bytes,
+                },
+            }
+        })?;
     same("stride", geometry.stride, h.stride)?;
-    same("payload offset", geometry.payload_offset.into(), h.payload_offset.into())?;
+    same(
+        "payload offset",
+        geometry.payload_offset.into(),
+        h.payload_offset.into(),
+    )?;
     same("control offset", geometry.control_offset, h.control_offset)?;
-    same("participants offset", geometry.participants_offset, h.participants_offset)?;
-    same("participants", geometry.participants.into(), h.participants.into())?;
+    same(
+        "participants offset",
+        geometry.participants_offset,
+        h.participants_offset,
+    )?;
+    same(
+        "participants",
+        geometry.participants.into(),
+        h.participants.into(),
+    )?;
     same("data offset", geometry.data_offset, h.data_offset)?;
     same("segment size", real_bytes, h.segment_bytes)?;
     if real_bytes < geometry.used_bytes {
@@ -167,7 +185,8 @@ mod tests {
                     Ok(_) if free.iter().any(|r| r.contains(&at)) => {}
                     // A payload that needs as much room as the original changes nothing about memory.
                     Ok(c) => assert!(
-                        (c.geometry.capacity, c.geometry.stride) == (64, 64) && c.geometry.used_bytes == bytes,
+                        (c.geometry.capacity, c.geometry.stride) == (64, 64)
+                            && c.geometry.used_bytes == bytes,
                         "byte {at} bit {bit} was not noticed"
                     ),
                 }
@@ -180,7 +199,10 @@ mod tests {
         let (h, bytes) = good();
         assert!(matches!(
             check(&h, bytes - 4096),
-            Err(Refusal::Field { field: "segment size", .. })
+            Err(Refusal::Field {
+                field: "segment size",
+                ..
+            })
         ));
     }
 }

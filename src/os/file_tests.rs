@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::os::mmap;
-use crate::os::testing::{TempDir, unique};
+use crate::os::testing::{TempDir, euid, unique};
 
 fn code(error: &OsError) -> Option<i32> {
     error.source.raw_os_error()
@@ -21,7 +21,7 @@ fn a_published_file_has_its_name_its_mode_and_its_bytes() {
     assert_eq!(facts, facts_at(&path).unwrap());
     assert_eq!(facts.kind, FileKind::Regular);
     assert_eq!((facts.size, facts.mode, facts.links), (4096, 0o666, 1));
-    assert_eq!(facts.uid, crate::os::process::euid());
+    assert_eq!(facts.uid, euid());
 }
 
 #[test]

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_wake_through_a_second_mapping_reaches_the_sleeper() {
-        let fd = memfd::create("annulus-futex-test", None).unwrap();
+        let fd = memfd::create("annulus-futex-test", false).unwrap();
         file::set_size(fd.as_fd(), 4096).unwrap();
         let one = mmap::Mapping::of(fd.as_fd(), 4096).unwrap();
         let two = mmap::Mapping::of(fd.as_fd(), 4096).unwrap();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_word_on_a_truncated_page_is_a_fault_and_not_a_crash() {
-        let fd = memfd::create("annulus-futex-test", None).unwrap();
+        let fd = memfd::create("annulus-futex-test", false).unwrap();
         file::set_size(fd.as_fd(), 4096).unwrap();
         let map = mmap::Mapping::of(fd.as_fd(), 4096).unwrap();
         file::set_size(fd.as_fd(), 0).unwrap();

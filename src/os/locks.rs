@@ -19,29 +19,20 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Takes the byte if nobody else has it. False: another description has it.
 /// True also if this description has it already.
 pub(crate) fn try_lock(fd: BorrowedFd<'_>, offset: u64) -> Result<bool, OsError> {
-    match set(fd, libc::F_OFD_SETLK, libc::F_WRLCK, offset) {
-        Ok(()) => Ok(true),
+    let locked = one_byte(offset).and_then(|lock| {
+        // SAFETY: a borrowed descriptor and a live flock, which the kernel only reads.
+        retry(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &lock) })
+    });
+    match locked {
+        Ok(_) => Ok(true),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(e) => Err(OsError::new("fcntl (F_OFD_SETLK)", file::shown_fd(fd), e)),
     }
 }
 
-/// Takes the byte, sleeping until it is free, for ever if need be: the kernel does not notice
-/// deadlocks of these locks. For short critical sections of living peers only.
-pub(crate) fn lock(fd: BorrowedFd<'_>, offset: u64) -> Result<(), OsError> {
-    set(fd, libc::F_OFD_SETLKW, libc::F_WRLCK, offset)
-        .map_err(|e| OsError::new("fcntl (F_OFD_SETLKW)", file::shown_fd(fd), e))
-}
-
-/// Gives the byte back. Success also if this description did not have it.
-pub(crate) fn unlock(fd: BorrowedFd<'_>, offset: u64) -> Result<(), OsError> {
-    set(fd, libc::F_OFD_SETLK, libc::F_UNLCK, offset)
-        .map_err(|e| OsError::new("fcntl (F_OFD_SETLK)", file::shown_fd(fd), e))
-}
-
 /// True if another description, of any process, has the byte now. The own lock does not count.
 pub(crate) fn locked_by_other(fd: BorrowedFd<'_>, offset: u64) -> Result<bool, OsError> {
-    let asked = one_byte(libc::F_WRLCK, offset).and_then(|mut lock| {
+    let asked = one_byte(offset).and_then(|mut lock| {
         // SAFETY: a borrowed descriptor and a live flock, which the kernel overwrites.
         retry(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) })?;
         Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
@@ -49,17 +40,11 @@ pub(crate) fn locked_by_other(fd: BorrowedFd<'_>, offset: u64) -> Result<bool, O
     asked.map_err(|e| OsError::new("fcntl (F_OFD_GETLK)", file::shown_fd(fd), e))
 }
 
-fn set(fd: BorrowedFd<'_>, command: i32, kind: i32, offset: u64) -> io::Result<()> {
-    let lock = one_byte(kind, offset)?;
-    // SAFETY: a borrowed descriptor and a live flock, which the kernel only reads.
-    retry(|| unsafe { libc::fcntl(fd.as_raw_fd(), command, &lock) }).map(|_| ())
-}
-
-/// The request for one byte. `EINVAL` beyond `i64::MAX`.
-fn one_byte(kind: i32, offset: u64) -> io::Result<libc::flock> {
+/// The request for one byte, for oneself alone. `EINVAL` beyond `i64::MAX`.
+fn one_byte(offset: u64) -> io::Result<libc::flock> {
     // SAFETY: a flock is plain integers, for which zero is a value. `l_pid` has to be zero.
     let mut lock: libc::flock = unsafe { core::mem::zeroed() };
-    lock.l_type = kind as libc::c_short;
+    lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock.l_start = libc::off_t::try_from(offset).map_err(|_| errno(libc::EINVAL))?;
     lock.l_len = 1;
@@ -76,7 +61,7 @@ mod tests {
     const FAR: u64 = 1 << 62;
 
     fn file_and_private() -> (OwnedFd, OwnedFd) {
-        let fd = memfd::create("annulus-lock-test", None).unwrap();
+        let fd = memfd::create("annulus-lock-test", false).unwrap();
         let private = file::reopen(fd.as_fd()).unwrap();
         (fd, private)
     }
@@ -96,12 +81,10 @@ mod tests {
     }
 
     #[test]
-    fn unlocking_and_closing_release_the_byte() {
+    fn closing_the_description_releases_the_byte() {
         let (a, b) = file_and_private();
         assert!(try_lock(a.as_fd(), FAR).unwrap());
-        unlock(a.as_fd(), FAR).unwrap();
-        assert!(!locked_by_other(b.as_fd(), FAR).unwrap());
-        assert!(try_lock(a.as_fd(), FAR).unwrap());
+        assert!(!try_lock(b.as_fd(), FAR).unwrap());
         drop(a);
         eventually("closing releases", || {
             !locked_by_other(b.as_fd(), FAR).unwrap()
@@ -115,20 +98,6 @@ mod tests {
         assert!(try_lock(a.as_fd(), FAR).unwrap());
         drop(file::reopen(a.as_fd()).unwrap());
         assert!(locked_by_other(b.as_fd(), FAR).unwrap());
-    }
-
-    #[test]
-    fn a_blocking_lock_waits_until_the_byte_is_free() {
-        let (a, b) = file_and_private();
-        lock(a.as_fd(), FAR).unwrap();
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| lock(b.as_fd(), FAR).unwrap());
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            assert!(!waiter.is_finished());
-            unlock(a.as_fd(), FAR).unwrap();
-            waiter.join().unwrap();
-        });
-        assert!(locked_by_other(a.as_fd(), FAR).unwrap());
     }
 
     #[test]

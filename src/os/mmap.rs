@@ -12,7 +12,6 @@ use crate::error::OsError;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 
 /// A shared mapping of the beginning of a file. May be used from any thread.
 #[derive(Debug)]
@@ -31,19 +30,14 @@ impl Mapping {
     ///
     /// The file should be that long: touching what lies beyond its end is SIGBUS.
     pub(crate) fn of(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, OsError> {
-        let mapped = options(len).and_then(|mut options| options.len(len).map_raw(fd.as_raw_fd()));
+        let mapped = match len {
+            // memmap2 would map one byte.
+            0 => Err(errno(libc::EINVAL)),
+            _ => memmap2::MmapOptions::new().len(len).map_raw(fd.as_raw_fd()),
+        };
         mapped
             .map(|raw| Mapping(Pages::Anywhere(raw)))
             .map_err(|e| OsError::new("mmap", file::shown_fd(fd), e))
-    }
-
-    /// Maps the first `len` bytes for reading only: storing there is SIGSEGV.
-    pub(crate) fn of_read_only(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, OsError> {
-        let mapped =
-            options(len).and_then(|mut options| options.len(len).map_raw_read_only(fd.as_raw_fd()));
-        mapped
-            .map(|raw| Mapping(Pages::Anywhere(raw)))
-            .map_err(|e| OsError::new("mmap (read-only)", file::shown_fd(fd), e))
     }
 
     /// As [`Mapping::of`], beginning at a multiple of 2 MiB. Without that [`collapse`] can do
@@ -151,14 +145,6 @@ impl Drop for Placed {
     }
 }
 
-/// memmap2 would map one byte for a length of 0.
-fn options(len: usize) -> io::Result<memmap2::MmapOptions> {
-    if len == 0 {
-        return Err(errno(libc::EINVAL));
-    }
-    Ok(memmap2::MmapOptions::new())
-}
-
 /// Linux 6.1 and later; libc has it for glibc only.
 const MADV_COLLAPSE: libc::c_int = 25;
 
@@ -191,12 +177,6 @@ pub(crate) fn lock(ptr: *mut u8, len: usize) -> Result<(), OsError> {
     retry(|| unsafe { libc::mlock(ptr.cast(), len) })
         .map(|_| ())
         .map_err(|e| failed("mlock", ptr, len, e))
-}
-
-/// Asks for transparent huge pages from now on. `EINVAL` if the kernel has none.
-pub(crate) fn hugepage(ptr: *mut u8, len: usize) -> Result<(), OsError> {
-    advise(ptr, len, libc::MADV_HUGEPAGE)
-        .map_err(|e| failed("madvise (MADV_HUGEPAGE)", ptr, len, e))
 }
 
 /// Gathers what is there into huge pages, now. Works for shared memory even where transparent
@@ -248,16 +228,6 @@ pub(crate) fn prefer_node(ptr: *mut u8, len: usize, node: u32) -> Result<(), OsE
     })
     .map(|_| ())
     .map_err(|e| failed(op, ptr, len, e))
-}
-
-/// The size of a small page in bytes; a power of two.
-pub(crate) fn page_size() -> usize {
-    static SIZE: OnceLock<usize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
-        // SAFETY: takes an integer, touches no memory of this process.
-        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        usize::try_from(size).unwrap_or(4096)
-    })
 }
 
 fn advise(ptr: *mut u8, len: usize, advice: libc::c_int) -> io::Result<()> {

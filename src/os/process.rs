@@ -8,25 +8,11 @@ pub(crate) fn pid() -> u32 {
     std::process::id()
 }
 
-/// The effective user id of this process.
-pub(crate) fn euid() -> u32 {
-    // SAFETY: takes nothing, cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 /// When the process started, in clock ticks since boot. Together with the pid it names one process.
 /// `None` if there is no such process to be seen.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     start_time_in(&stat)
-}
-
-/// The short name (at most 15 bytes) that the process carries. Bytes that are not UTF-8 are
-/// replaced. `None` if there is no such process to be seen.
-pub(crate) fn name(pid: u32) -> Option<String> {
-    let comm = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
-    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
-    Some(String::from_utf8_lossy(comm).into_owned())
 }
 
 /// Field 22. Field 2 is the name in parentheses and may itself hold spaces and parentheses, so
@@ -59,16 +45,7 @@ mod tests {
         let child = Child::that(|| true);
         let child_pid = child.pid();
         assert!(start_time(child_pid).unwrap() >= ours);
-        assert_eq!(name(child_pid).map(|n| n.is_empty()), Some(false));
         child.kill();
         assert_eq!(start_time(child_pid), None);
-        assert_eq!(name(child_pid), None);
-    }
-
-    #[test]
-    fn the_effective_user_owns_its_own_proc_entry() {
-        use std::os::unix::fs::MetadataExt;
-        let owner = std::fs::metadata("/proc/self").unwrap().uid();
-        assert_eq!(euid(), owner);
     }
 }

@@ -11,7 +11,7 @@
 //! Whoever may write the set may also set any value; the kernel then forgets the undos of it.
 //! Nothing here loops on such values.
 
-use super::{clock, errno, retry};
+use super::{errno, retry};
 use crate::error::OsError;
 use std::io;
 
@@ -46,17 +46,12 @@ impl SemSet {
         SemSet::from_id(id)
     }
 
-    /// The set of an id that somebody has told us. Needs read permission on it.
-    pub(crate) fn from_id(id: i32) -> Result<SemSet, OsError> {
+    /// The set of an id. Needs read permission on it.
+    fn from_id(id: i32) -> Result<SemSet, OsError> {
         let set = SemSet { id, n: 0 };
         let n = set.stat()?.sem_nsems;
         let n = u16::try_from(n).map_err(|_| set.failed("semctl (IPC_STAT)", errno(libc::E2BIG)));
         Ok(SemSet { id, n: n? })
-    }
-
-    /// The number that `ipcs -s` shows.
-    pub(crate) fn id(&self) -> i32 {
-        self.id
     }
 
     /// How many semaphores the set has.
@@ -69,21 +64,10 @@ impl SemSet {
     pub(crate) fn try_hold(&self, i: u16) -> Result<bool, OsError> {
         let no_wait = libc::IPC_NOWAIT;
         let mut ops = [op(i, 0, no_wait), op(i, 1, no_wait | libc::SEM_UNDO)];
-        match self.operate(&mut ops, None) {
+        match self.operate(&mut ops) {
             Ok(()) => Ok(true),
             Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
             Err(e) => Err(self.failed("semop (hold)", e)),
-        }
-    }
-
-    /// As [`SemSet::try_hold`], sleeping until `deadline_ns` (`CLOCK_MONOTONIC`) at most.
-    /// False: somebody still has it.
-    pub(crate) fn hold_until(&self, i: u16, deadline_ns: u64) -> Result<bool, OsError> {
-        let mut ops = [op(i, 0, 0), op(i, 1, libc::SEM_UNDO)];
-        match self.operate(&mut ops, Some(deadline_ns)) {
-            Ok(()) => Ok(true),
-            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
-            Err(e) => Err(self.failed("semtimedop (hold)", e)),
         }
     }
 
@@ -92,7 +76,7 @@ impl SemSet {
     pub(crate) fn release(&self, i: u16) -> Result<(), OsError> {
         // With SEM_UNDO, so that the undo of the hold is cancelled and not done a second time.
         let mut ops = [op(i, -1, libc::IPC_NOWAIT | libc::SEM_UNDO)];
-        self.operate(&mut ops, None)
+        self.operate(&mut ops)
             .map_err(|e| self.failed("semop (release)", e))
     }
 
@@ -142,25 +126,10 @@ impl SemSet {
         Ok(ds)
     }
 
-    /// All operations in one step or none. Without a deadline it must not be able to sleep.
-    fn operate(&self, ops: &mut [libc::sembuf], deadline_ns: Option<u64>) -> io::Result<()> {
-        retry(|| {
-            // The kernel takes a span here: work it out anew after each interruption.
-            let left = deadline_ns
-                .map(|deadline| clock::timespec(deadline.saturating_sub(clock::monotonic_ns())));
-            let left = left.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
-            // SAFETY: the operations are live and counted; the span is null or a live timespec.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_semtimedop,
-                    self.id,
-                    ops.as_mut_ptr(),
-                    ops.len(),
-                    left,
-                )
-            }
-        })
-        .map(|_| ())
+    /// All operations in one step or none. None of them may be one that can sleep.
+    fn operate(&self, ops: &mut [libc::sembuf]) -> io::Result<()> {
+        // SAFETY: the operations are live and counted.
+        retry(|| unsafe { libc::semop(self.id, ops.as_mut_ptr(), ops.len()) }).map(|_| ())
     }
 
     fn failed(&self, op: &'static str, error: io::Error) -> OsError {
@@ -183,7 +152,7 @@ fn shown_key(key: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::testing::{Child, Cleanup, eventually, in_ms, unique_key};
+    use crate::os::testing::{Child, Cleanup, eventually, unique_key};
 
     fn made(key: u8, n: u16) -> (SemSet, Cleanup<impl FnMut()>) {
         let set = SemSet::create(unique_key(key), n, 0o600).unwrap();
@@ -202,7 +171,7 @@ mod tests {
         let (set, _gone) = made(21, 17);
         let found = SemSet::find(unique_key(21)).unwrap();
         assert_eq!((found, found.count()), (set, 17));
-        assert_eq!(SemSet::from_id(set.id()).unwrap(), set);
+        assert_eq!(SemSet::from_id(set.id).unwrap(), set);
         assert!(!set.ever_used().unwrap());
         assert!(set.try_hold(0).unwrap());
         assert!(set.ever_used().unwrap());
@@ -265,32 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_hold_times_out_and_gets_what_a_dead_holder_leaves() {
-        let (set, _gone) = made(27, 1);
-        let child = Child::that(|| set.try_hold(0).unwrap_or(false));
-        let deadline = in_ms(20);
-        assert!(!set.hold_until(0, deadline).unwrap());
-        assert!(clock::monotonic_ns() >= deadline);
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| set.hold_until(0, in_ms(10_000)).unwrap());
-            std::thread::sleep(std::time::Duration::from_millis(5));
-            child.kill();
-            assert!(waiter.join().unwrap());
-        });
-        set.release(0).unwrap();
-    }
-
-    #[test]
-    fn removing_the_set_wakes_who_waits_with_an_error() {
+    fn a_removed_set_is_gone_at_once_also_while_a_token_is_held() {
         let (set, _gone) = made(28, 1);
         let _child = Child::that(|| set.try_hold(0).unwrap_or(false));
-        std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| set.hold_until(0, in_ms(10_000)));
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            set.remove().unwrap();
-            let refused = waiter.join().unwrap().unwrap_err();
-            // EINVAL if the removal came before the wait.
-            assert!(matches!(code(refused), Some(libc::EIDRM | libc::EINVAL)));
-        });
+        set.remove().unwrap();
+        let refused = set.try_hold(0).unwrap_err();
+        assert!(matches!(code(refused), Some(libc::EIDRM | libc::EINVAL)));
+        let missing = SemSet::find(unique_key(28)).unwrap_err();
+        assert_eq!(code(missing), Some(libc::ENOENT));
     }
 }

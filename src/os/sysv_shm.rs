@@ -16,18 +16,6 @@ use std::ptr::NonNull;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Id(i32);
 
-impl Id {
-    /// An id that somebody has told us. It may name nothing, or something else.
-    pub(crate) fn from_raw(id: i32) -> Id {
-        Id(id)
-    }
-
-    /// The number that `ipcs -m` shows.
-    pub(crate) fn raw(self) -> i32 {
-        self.0
-    }
-}
-
 /// What the kernel says about a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShmFacts {
@@ -179,7 +167,7 @@ fn shown(id: Id) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::testing::{Child, Cleanup, eventually, unique_key};
+    use crate::os::testing::{Child, Cleanup, euid, eventually, unique_key};
 
     fn code(error: OsError) -> Option<i32> {
         error.source.raw_os_error()
@@ -197,9 +185,9 @@ mod tests {
     fn a_segment_is_found_by_key_and_has_its_size_and_mode() {
         let (id, _gone) = made(1, 5000, 0o666);
         assert_eq!(find(unique_key(1)).unwrap(), id);
-        let facts = facts(Id::from_raw(id.raw())).unwrap();
+        let facts = facts(id).unwrap();
         assert_eq!((facts.size, facts.mode, facts.attached), (5000, 0o666, 0));
-        assert_eq!(facts.uid, crate::os::process::euid());
+        assert_eq!(facts.uid, euid());
         assert_eq!(facts.creator_pid as u32, std::process::id());
         let taken = create(unique_key(1), 5000, 0o600).unwrap_err();
         assert_eq!(code(taken), Some(libc::EEXIST));

@@ -20,6 +20,12 @@ pub(crate) fn unique_key(n: u8) -> i32 {
     0x4100_0000 ^ ((std::process::id() as i32) << 8 & 0x3fff_ff00) ^ i32::from(n)
 }
 
+/// The effective user id of this process: the owner of what it makes.
+pub(crate) fn euid() -> u32 {
+    // SAFETY: takes nothing, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// Runs its closure when it goes out of scope, also when the test panics.
 pub(crate) struct Cleanup<F: FnMut()>(pub(crate) F);
 

@@ -14,9 +14,7 @@
 //! The edges (P1, G1, C1) are listed in `docs/ORDERINGS.md`.
 
 use super::words::Words;
-use crate::layout::control::{
-    CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SpscControl,
-};
+use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SpscControl};
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -249,6 +247,8 @@ pub(crate) struct Head {
     next: u64,
     /// What the shared gate says.
     gate: u64,
+    /// Where `next` must be for the gate to be published again: a quarter of the ring on.
+    gate_due: u64,
     capacity: u64,
 }
 
@@ -269,6 +269,7 @@ impl Head {
         let mut head = Self {
             next,
             gate,
+            gate_due: gate.wrapping_add((capacity / 4).max(1)),
             capacity,
         };
         head.publish_gate(control);
@@ -352,7 +353,11 @@ impl Head {
     /// Whether enough was released for the producer to be told: a quarter of the ring.
     #[inline(always)]
     pub(crate) fn gate_is_due(&self) -> bool {
-        self.next.wrapping_sub(self.gate) >= (self.capacity / 4).max(1)
+        self.next.wrapping_sub(self.gate_due) as i64 >= 0
+    }
+
+    fn quarter(&self) -> u64 {
+        (self.capacity / 4).max(1)
     }
 
     /// Tells the producer what is released. `true` when there was something new to tell.
@@ -361,6 +366,7 @@ impl Head {
             return false;
         }
         self.gate = self.next;
+        self.gate_due = self.gate.wrapping_add(self.quarter());
         // Release G1: all payloads below were read before the producer acquires this in `Tail::refill`.
         control.gate.0.store(self.gate, Release);
         true
@@ -391,7 +397,10 @@ pub(crate) fn fill(words: &impl Words, control: &SpscControl, capacity: u64) -> 
     let written = prefix(2 * capacity, |i| {
         matches!(stage_at(i), Some(Stage::Released | Stage::Committed))
     });
-    (gate.wrapping_add(released), written.saturating_sub(released))
+    (
+        gate.wrapping_add(released),
+        written.saturating_sub(released),
+    )
 }
 
 /// The length of the prefix of `0..n` for which `holds` is true, given that it is a prefix.

@@ -73,7 +73,11 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     let mut at = 0;
     while at + WORD <= len {
         // SAFETY: `at + 8 <= len`, so both eight bytes are inside; `src + at` is 8-aligned.
-        unsafe { dst.add(at).cast::<u64>().write_unaligned(word(src.add(at)).load(Relaxed)) };
+        unsafe {
+            dst.add(at)
+                .cast::<u64>()
+                .write_unaligned(word(src.add(at)).load(Relaxed))
+        };
         at += WORD;
     }
     if at < len {
@@ -190,7 +194,11 @@ mod tests {
             // SAFETY: as above; `out` has `len` bytes.
             unsafe { copy_out(out.as_mut_ptr(), base, len) };
             assert_eq!(out, data);
-            assert_eq!(shared[len.div_ceil(8)], 0x5555_5555_5555_5555, "wrote past the end");
+            assert_eq!(
+                shared[len.div_ceil(8)],
+                0x5555_5555_5555_5555,
+                "wrote past the end"
+            );
         }
     }
 

@@ -7,13 +7,13 @@
 
 use super::token::Tokens;
 use super::view::{self, View};
-use super::{Memory, Pages, Place, Segment, Sems, sem_names};
 use super::{HugePages, open};
+use super::{Memory, Pages, Place, Segment, Sems, sem_names};
 use crate::error::{CreateError, OsError};
 use crate::layout::alleged;
 use crate::layout::geometry::Geometry;
 use crate::layout::header::{self, Header};
-use crate::os::memfd::{self, HugeSize, Seals};
+use crate::os::memfd::{self, Seals};
 use crate::os::mmap::{self, Mapping};
 use crate::os::posix_sem::NamedSem;
 use crate::os::sysv_sem::SemSet;
@@ -118,8 +118,7 @@ fn create_nameless(
     place: &Place,
     plan: &Plan,
 ) -> Result<Segment, OsError> {
-    let huge = (plan.huge_pages == HugePages::HugeTlb).then_some(HugeSize::Mb2);
-    let fd: OwnedFd = memfd::create(name, huge)?;
+    let fd: OwnedFd = memfd::create(name, plan.huge_pages == HugePages::HugeTlb)?;
     file::set_mode(fd.as_fd(), plan.mode)?;
     let (memory, pages) = give_memory(fd.as_fd(), plan)?;
     let unfinished = fill(memory, pages, place, plan)?;
@@ -208,12 +207,7 @@ impl Unfinished {
 }
 
 /// Writes control block, slots and header into fresh, zeroed memory, the header's ready word last.
-fn fill(
-    memory: Memory,
-    pages: Pages,
-    place: &Place,
-    plan: &Plan,
-) -> Result<Unfinished, OsError> {
+fn fill(memory: Memory, pages: Pages, place: &Place, plan: &Plan) -> Result<Unfinished, OsError> {
     let memory = Arc::new(memory);
     if !matches!(place, Place::Anon(_)) {
         mmap::dont_fork(memory.as_ptr(), memory.len())?;

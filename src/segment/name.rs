@@ -48,8 +48,7 @@ fn key_of(name: &str) -> i32 {
 }
 
 /// The rule a plain name has to obey.
-const NAME_RULE: &str =
-    "1 to 200 letters, digits, '.', '_' or '-', not beginning with '.' (a path goes with the file backing)";
+const NAME_RULE: &str = "1 to 200 letters, digits, '.', '_' or '-', not beginning with '.' (a path goes with the file backing)";
 
 fn plain(name: &str) -> Result<(), &'static str> {
     let fits = (1..=NAME_MAX).contains(&name.len())
@@ -112,11 +111,24 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_directory_or_hide_are_refused() {
-        for bad in ["", ".", "..", ".hidden", "a/b", "/a", "a b", "a\0b", "ü", &"x".repeat(201)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "/a",
+            "a b",
+            "a\0b",
+            "ü",
+            &"x".repeat(201),
+        ] {
             assert!(Place::new(Backing::PosixShm, bad).is_err(), "{bad:?}");
         }
         assert_eq!(
-            Place::new(Backing::PosixShm, "md.ticks").unwrap().to_string(),
+            Place::new(Backing::PosixShm, "md.ticks")
+                .unwrap()
+                .to_string(),
             "/dev/shm/md.ticks"
         );
     }

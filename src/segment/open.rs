@@ -167,18 +167,19 @@ fn believe(memory: &Memory, place: &Place, expect: &Expect) -> Result<Checked, O
             name: place.to_string(),
         });
     }
-    let checked = alleged::check(&header, memory.len() as u64).map_err(|refusal| match refusal {
-        Refusal::NoMagic => not_a_ring(place, NotARing::NoMagic),
-        Refusal::Unfinished => OpenError::Unfinished {
-            name: place.to_string(),
-        },
-        Refusal::Field {
-            field,
-            expected,
-            found,
-        } => mismatch(field, expected, found),
-        Refusal::Range { field, rule, found } => mismatch(field, rule, found),
-    })?;
+    let checked =
+        alleged::check(&header, memory.len() as u64).map_err(|refusal| match refusal {
+            Refusal::NoMagic => not_a_ring(place, NotARing::NoMagic),
+            Refusal::Unfinished => OpenError::Unfinished {
+                name: place.to_string(),
+            },
+            Refusal::Field {
+                field,
+                expected,
+                found,
+            } => mismatch(field, expected, found),
+            Refusal::Range { field, rule, found } => mismatch(field, rule, found),
+        })?;
     compare(&checked, place, expect)?;
     Ok(checked)
 }
@@ -195,7 +196,11 @@ fn mismatch(field: &'static str, expected: impl ToString, found: impl ToString) 
 fn compare(checked: &Checked, place: &Place, expect: &Expect) -> Result<(), OpenError> {
     let g = &checked.geometry;
     if place.name_hash() != 0 && checked.name_hash != place.name_hash() {
-        return Err(mismatch("name", "the one asked for", "another, with the same key"));
+        return Err(mismatch(
+            "name",
+            "the one asked for",
+            "another, with the same key",
+        ));
     }
     if let Some(bytes) = expect.payload_bytes
         && bytes != g.payload_bytes
@@ -319,7 +324,8 @@ fn unlink_keyed(key: i32, place: &Place) -> Result<(), OpenError> {
     match sysv_shm::find(key) {
         Ok(shm) => {
             let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
-            let unfinished = set.is_some() && view::read_header(&memory).is_some_and(|h| h.ready == 0);
+            let unfinished =
+                set.is_some() && view::read_header(&memory).is_some_and(|h| h.ready == 0);
             if !unfinished {
                 remove_sems(&memory, place)?;
             }

@@ -40,10 +40,10 @@ pub(crate) struct View {
     table: NonNull<Participant>,
     participants: u32,
     /// Keeps the pointers above valid.
-    memory: Arc<Memory>,
+    _memory: Arc<Memory>,
 }
 
-// SAFETY: the pointers lead into `memory`, which any thread may use and which lives as long as the view;
+// SAFETY: the pointers lead into `_memory`, which any thread may use and which lives as long as the view;
 // shared words are atomics, and payload is copied by atomics or assembly.
 unsafe impl Send for View {}
 // SAFETY: as for Send; `&View` gives access to atomics and to copies only.
@@ -102,12 +102,16 @@ impl View {
             stride: geometry.stride,
             payload_offset: u64::from(geometry.payload_offset),
             payload_bytes: geometry.payload_bytes as usize,
-            ahead: if ahead * 4 <= geometry.capacity { ahead } else { 0 },
+            ahead: if ahead * 4 <= geometry.capacity {
+                ahead
+            } else {
+                0
+            },
             // The geometry puts both on 128-byte boundaries of page-aligned memory.
             control: at(geometry.control_offset)?.cast(),
             table: at(geometry.participants_offset)?.cast(),
             participants: geometry.participants,
-            memory,
+            _memory: memory,
         })
     }
 
@@ -116,7 +120,8 @@ impl View {
         for i in 0..=self.mask {
             let position = start.wrapping_add(i);
             // Relaxed: published by the header's ready word (R1).
-            self.at(position).store(word::free(position), Ordering::Relaxed);
+            self.at(position)
+                .store(word::free(position), Ordering::Relaxed);
         }
         self.control().gate.0.store(start, Ordering::Relaxed);
     }
@@ -124,7 +129,7 @@ impl View {
     /// The control block.
     #[inline(always)]
     pub(crate) fn control(&self) -> &SpscControl {
-        // SAFETY: points to a whole control block inside `self.memory`; all its fields are atomics, for
+        // SAFETY: points to a whole control block inside `self._memory`; all its fields are atomics, for
         // which every bit pattern is valid, and they are never accessed in any other way.
         unsafe { self.control.as_ref() }
     }
@@ -132,13 +137,8 @@ impl View {
     /// Entry `index` of the participant table.
     pub(crate) fn participant(&self, index: u32) -> &Participant {
         assert!(index < self.participants);
-        // SAFETY: the table has `participants` entries inside `self.memory`; all fields are atomics.
+        // SAFETY: the table has `participants` entries inside `self._memory`; all fields are atomics.
         unsafe { self.table.add(index as usize).as_ref() }
-    }
-
-    /// Entries of the participant table.
-    pub(crate) fn participants(&self) -> u32 {
-        self.participants
     }
 
     /// Size of a message in bytes.
@@ -217,7 +217,10 @@ impl View {
     /// If they do not fit.
     #[inline]
     pub(crate) fn write_bytes(&self, position: u64, offset: usize, bytes: &[u8]) {
-        assert!(fits(offset, bytes.len(), self.payload_bytes), "write past the end of a slot");
+        assert!(
+            fits(offset, bytes.len(), self.payload_bytes),
+            "write past the end of a slot"
+        );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
         unsafe { copy::copy_in_at(self.payload(position), offset, bytes) };
     }
@@ -228,7 +231,10 @@ impl View {
     /// If that many are not there.
     #[inline]
     pub(crate) fn read_bytes(&self, position: u64, offset: usize, bytes: &mut [u8]) {
-        assert!(fits(offset, bytes.len(), self.payload_bytes), "read past the end of a slot");
+        assert!(
+            fits(offset, bytes.len(), self.payload_bytes),
+            "read past the end of a slot"
+        );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
         unsafe { copy::copy_out_at(bytes, self.payload(position), offset) };
     }
@@ -242,7 +248,7 @@ fn fits(offset: usize, len: usize, size: usize) -> bool {
 impl Words for View {
     #[inline(always)]
     fn at(&self, position: u64) -> &AtomicU64 {
-        // SAFETY: a slot begins with its word, is 16-aligned and inside `self.memory`; ready words are only
+        // SAFETY: a slot begins with its word, is 16-aligned and inside `self._memory`; ready words are only
         // ever accessed as 64-bit atomics.
         unsafe { AtomicU64::from_ptr(self.slot(position).cast()) }
     }

@@ -69,7 +69,11 @@ impl Wait {
     /// Changes how long to poll first. No effect on [`Wait::spin`]. Saturates at about 584 years.
     pub const fn spin_for(mut self, polling: Duration) -> Self {
         let ns = polling.as_nanos();
-        self.spin_ns = if ns > u64::MAX as u128 { u64::MAX } else { ns as u64 };
+        self.spin_ns = if ns > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            ns as u64
+        };
         self
     }
 }

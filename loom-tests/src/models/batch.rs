@@ -62,7 +62,10 @@ pub fn the_gate_of_a_drain_wakes_the_producer() {
             consumer
         });
         for value in 2..4 {
-            assert_eq!(producer.push_parked(value, &*bell, Fences::Full), Pushed::Done);
+            assert_eq!(
+                producer.push_parked(value, &*bell, Fences::Full),
+                Pushed::Done
+            );
         }
         let mut consumer = reader.join().expect("the consumer ends");
         assert_eq!(consumer.try_pop(), Some(2));

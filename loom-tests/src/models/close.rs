@@ -101,7 +101,10 @@ pub fn a_producer_learns_of_the_close_one_message_late_at_most() {
                 break;
             }
         }
-        seen.saw((pushed, rig.control.closed.0.load(Relaxed) & CLOSED_BY_CONSUMER != 0));
+        seen.saw((
+            pushed,
+            rig.control.closed.0.load(Relaxed) & CLOSED_BY_CONSUMER != 0,
+        ));
         closer.join().expect("the consumer ends");
     });
     outcomes.are([(1, true), (2, true), (3, true), (3, false)]);

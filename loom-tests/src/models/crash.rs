@@ -25,7 +25,13 @@ impl Life {
 }
 
 /// Pushes `value`, `value + 1`, ... until `life` ends: payload, ready word, wake-up. Three steps a message.
-fn push_until_death(producer: &mut Producer, bell: &FutexBell, ask: Ask, mut value: u64, mut life: Life) {
+fn push_until_death(
+    producer: &mut Producer,
+    bell: &FutexBell,
+    ask: Ask,
+    mut value: u64,
+    mut life: Life,
+) {
     loop {
         while producer.room(ask) == Pushed::Full {
             spin_hint();
@@ -61,8 +67,14 @@ fn producer_killed(ask: Ask, parked: bool) {
     let before = if ask == Ask::Slot { 2 } else { 0 };
     for steps in 0..=6 {
         // From a full ring, with the consumer's steps added, the later steps are too many for 2.
-        let preemptions = if before + steps > 5 && ask == Ask::Slot { 1 } else { 2 };
-        let expected: Vec<u64> = (0..u64::from(before) + committed(steps)).chain([100]).collect();
+        let preemptions = if before + steps > 5 && ask == Ask::Slot {
+            1
+        } else {
+            2
+        };
+        let expected: Vec<u64> = (0..u64::from(before) + committed(steps))
+            .chain([100])
+            .collect();
         bounded(preemptions, move || {
             let rig = match parked {
                 true => Rig::with_sleepers(2, 0),
@@ -120,7 +132,14 @@ struct Ledger {
 fn pop_until_death(consumer: &mut Consumer, bell: &FutexBell, mut life: Life) -> Ledger {
     let mut ledger = Ledger::default();
     loop {
-        if life.step(|| while consumer.look() != Look::Ready { spin_hint() }).is_none() {
+        if life
+            .step(|| {
+                while consumer.look() != Look::Ready {
+                    spin_hint()
+                }
+            })
+            .is_none()
+        {
             return ledger;
         }
         ledger.in_hand = life.step(|| consumer.read());

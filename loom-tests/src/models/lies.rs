@@ -20,12 +20,21 @@ pub fn a_lying_gate_buys_no_more_than_the_ring() {
             // Relaxed: one thread.
             rig.control.gate.0.store(gate, Relaxed);
             match producer.tail.refill(&rig.control) {
-                Room::Free(n) => assert!((6..=9).contains(&gate) && n == gate - 5, "gate {gate}: {n}"),
+                Room::Free(n) => {
+                    assert!((6..=9).contains(&gate) && n == gate - 5, "gate {gate}: {n}")
+                }
                 Room::Full => assert!((1..=5).contains(&gate), "gate {gate}"),
                 Room::Corrupt(corrupt) => {
                     assert!(!(1..=9).contains(&gate), "gate {gate}");
                     let (word, position) = (CorruptWord::Gate, 9);
-                    assert_eq!(corrupt, Corrupt { word, position, found: gate });
+                    assert_eq!(
+                        corrupt,
+                        Corrupt {
+                            word,
+                            position,
+                            found: gate
+                        }
+                    );
                 }
                 Room::Closed => panic!("nobody closed"),
             }
@@ -48,7 +57,14 @@ pub fn a_lying_word_is_reported_with_its_position() {
                 (5, State::Free | State::Skip) => assert_eq!(look, Look::Empty),
                 _ => {
                     let word = CorruptWord::Ready;
-                    assert_eq!(look, Look::Corrupt(Corrupt { word, position: 5, found: lie }));
+                    assert_eq!(
+                        look,
+                        Look::Corrupt(Corrupt {
+                            word,
+                            position: 5,
+                            found: lie
+                        })
+                    );
                 }
             }
         }

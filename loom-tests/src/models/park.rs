@@ -1,7 +1,9 @@
 //! Edge W1: no wake-up is lost. Nobody has a deadline here, so a lost one is a deadlock.
 
 use crate::layout::control::{ASLEEP, AWAKE};
-use crate::rig::{Ask, FutexBell, NewBell, Outcomes, Pushed, Rig, SemaphoreBell, bounded, exhaustive};
+use crate::rig::{
+    Ask, FutexBell, NewBell, Outcomes, Pushed, Rig, SemaphoreBell, bounded, exhaustive,
+};
 use crate::ring::spsc::{Look, close_consumer, close_producer};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Fences};
@@ -10,8 +12,14 @@ use std::sync::Arc;
 /// Every pair of fences an endpoint may have: publisher's, sleeper's. Mixed peers fence with the stronger side.
 const FENCES: [(Fences, Fences); 3] = [
     (Fences::Full, Fences::Full),
-    (Fences::Asymmetric { registered: true }, Fences::Asymmetric { registered: true }),
-    (Fences::Asymmetric { registered: false }, Fences::Asymmetric { registered: true }),
+    (
+        Fences::Asymmetric { registered: true },
+        Fences::Asymmetric { registered: true },
+    ),
+    (
+        Fences::Asymmetric { registered: false },
+        Fences::Asymmetric { registered: true },
+    ),
 ];
 
 /// Exhaustive, for each pair of fences. The consumer sleeps on an empty ring, one message comes.
@@ -97,7 +105,10 @@ pub fn a_producer_asleep_behind_a_lagging_gate_is_woken() {
             }
         });
         for value in 8..10 {
-            assert_eq!(producer.push_parked(value, &*bell, Fences::Full), Pushed::Done);
+            assert_eq!(
+                producer.push_parked(value, &*bell, Fences::Full),
+                Pushed::Done
+            );
         }
         reader.join().expect("the consumer ends");
     });
@@ -132,7 +143,10 @@ pub fn a_close_wakes_whoever_sleeps() {
             park::leave(&consumer.rig.control.consumer_sleep.0);
             let _ = consumer.notify(&*theirs, Fences::Full);
         });
-        assert_eq!(producer.push_parked(2, &*bell, Fences::Full), Pushed::Closed);
+        assert_eq!(
+            producer.push_parked(2, &*bell, Fences::Full),
+            Pushed::Closed
+        );
         closer.join().expect("the consumer ends");
     });
 }
@@ -147,7 +161,10 @@ pub fn both_sides_may_sleep() {
         let theirs = Arc::clone(&bells);
         let writer = loom::thread::spawn(move || {
             for value in 0..3 {
-                assert_eq!(producer.push_parked(value, &theirs.1, Fences::Full), Pushed::Done);
+                assert_eq!(
+                    producer.push_parked(value, &theirs.1, Fences::Full),
+                    Pushed::Done
+                );
                 let _ = producer.notify(&theirs.0, Fences::Full);
             }
         });

@@ -67,7 +67,14 @@ fn find_places(start: u64, committed: u64, released: u64) {
     assert_eq!(producer.tail.next(), start.wrapping_add(committed));
     let mut consumer = rig.consumer();
     assert_eq!(consumer.head.next(), start.wrapping_add(released));
-    assert_eq!(producer.try_push(Ask::Slot, committed), if committed - released == 4 { Pushed::Full } else { Pushed::Done });
+    assert_eq!(
+        producer.try_push(Ask::Slot, committed),
+        if committed - released == 4 {
+            Pushed::Full
+        } else {
+            Pushed::Done
+        }
+    );
     for value in released..=committed {
         let there = value < committed || committed - released < 4;
         assert_eq!(consumer.try_pop(), there.then_some(value));
