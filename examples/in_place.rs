@@ -11,7 +11,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .capacity(8)
         .create()?;
     // SAFETY: the only endpoints of this ring are the two below, and a sealed memfd cannot be truncated.
-    let (mut tx, mut rx) = unsafe { (ring.producer()?.trust_peers(), ring.consumer()?.trust_peers()) };
+    let (mut tx, mut rx) = unsafe {
+        (
+            ring.producer()?.trust_peers(),
+            ring.consumer()?.trust_peers(),
+        )
+    };
 
     std::thread::scope(|threads| {
         threads.spawn(move || {

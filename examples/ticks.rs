@@ -13,12 +13,21 @@ struct Tick {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let ring = spsc::<Tick>("example.ticks").capacity(4096).open_or_create()?;
+    let ring = spsc::<Tick>("example.ticks")
+        .capacity(4096)
+        .open_or_create()?;
     if std::env::args().nth(1).as_deref() == Some("produce") {
         let mut tx = ring.producer()?;
         for i in 0..1_000_000 {
             let price = 100.0 + (i % 100) as f64 / 100.0;
-            tx.push(&Tick { instrument: i % 7, price, size: i }, Wait::park())?;
+            tx.push(
+                &Tick {
+                    instrument: i % 7,
+                    price,
+                    size: i,
+                },
+                Wait::park(),
+            )?;
         }
         tx.close();
         return Ok(());

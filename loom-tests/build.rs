@@ -17,10 +17,11 @@ use mutants::{MUTANTS, Mutant};
 
 /// What a copy consists of, relative to the repository.
 const SHIPPED: [&str; 3] = ["src/layout", "src/ring", "src/wait"];
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
     "loom-tests/src/layout.rs",
     "loom-tests/src/rig.rs",
     "loom-tests/src/sync.rs",
+    "loom-tests/src/bells.rs",
 ];
 
 fn main() {
@@ -99,6 +100,7 @@ mod {name} {{
     #[path = {layout:?}] mod layout;
     #[path = {rig:?}] mod rig;
     #[path = {sync:?}] mod sync;
+    #[path = {bells:?}] mod bells;
     #[path = {ring:?}] mod ring;
     #[path = {wait:?}] mod wait;
     pub mod models {{ #[path = {model:?}] pub mod {file}; }}
@@ -108,6 +110,7 @@ mod {name} {{
         layout = at(OURS[0]),
         rig = at(OURS[1]),
         sync = at(OURS[2]),
+        bells = at(OURS[3]),
         ring = at("src/ring/mod.rs"),
         wait = at("src/wait/mod.rs"),
         model = at(&model),

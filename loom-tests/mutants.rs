@@ -78,6 +78,8 @@ const ATTACH: (&str, &str) = (
     "an_attacher_that_sees_the_ready_word_sees_the_ring",
 );
 
+const SEATED: (&str, &str) = ("header", "an_onlooker_that_sees_a_seat_taken_sees_by_whom");
+
 /// Shorter to read in a table than the fields by name.
 const fn mutant(
     name: &'static str,
@@ -188,8 +190,12 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("resume_head_gate_relaxed", "G1", (SPSC, "impl Head / fn resume("),
         &[("control.gate.0.load(Acquire)", "control.gate.0.load(Relaxed)")], DEAD_CONSUMER,
         Fate::Survives("only the predecessor stored it, and the kernel lock that changed hands orders that")),
-    mutant("header_ready_relaxed", "R1", (HEADER, "pub fn "),
+    mutant("header_ready_relaxed", "R1", (HEADER, "pub fn an_attacher"),
         &[("ready.store(1, Release)", "ready.store(1, Relaxed)")], ATTACH, WRONG),
-    mutant("attach_relaxed", "R1", (HEADER, "pub fn "),
+    mutant("attach_relaxed", "R1", (HEADER, "pub fn an_attacher"),
         &[("ready.load(Acquire)", "ready.load(Relaxed)")], ATTACH, WRONG),
+    mutant("seat_state_relaxed", "T1", (HEADER, "pub fn an_onlooker"),
+        &[("state.store(ACTIVE, Release)", "state.store(ACTIVE, Relaxed)")], SEATED, WRONG),
+    mutant("onlooker_relaxed", "T1", (HEADER, "pub fn an_onlooker"),
+        &[("state.load(Acquire)", "state.load(Relaxed)")], SEATED, WRONG),
 ];

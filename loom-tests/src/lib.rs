@@ -13,6 +13,7 @@
 // The models use the parts of the shipped modules that their questions need; the rest is used elsewhere.
 #![allow(dead_code)]
 
+mod bells;
 mod layout;
 mod rig;
 mod sync;

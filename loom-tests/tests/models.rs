@@ -51,6 +51,7 @@ models! {
     }
     header {
         an_attacher_that_sees_the_ready_word_sees_the_ring
+        an_onlooker_that_sees_a_seat_taken_sees_by_whom
     }
     crash {
         a_producer_killed_at_any_step_loses_only_what_it_had_not_committed

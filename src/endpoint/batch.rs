@@ -3,7 +3,6 @@
 use super::consumer::Consumer;
 use super::producer::Producer;
 use super::typed::{Element, Trust, Trusted, Untrusted};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A run of free slots in the hands of the producer, to be sent together with one look at the consumer.
 /// Dropping it gives them all back.
@@ -45,24 +44,22 @@ impl<'a, T: Element + ?Sized, M: Trust> LoanRun<'a, T, M> {
     /// Gives all slots back. The same as dropping the run.
     pub fn abort(self) {}
 
+    /// Copies `value` into slot `i` of the run.
+    ///
+    /// # Panics
+    /// If the run has no slot `i`; on a ring of bytes, if the length is not the slot size.
+    #[inline]
+    pub fn write(&mut self, i: usize, value: &T) {
+        self.producer.view.write(self.position(i), value.as_bytes());
+    }
+
     fn position(&self, i: usize) -> u64 {
         assert!(i < self.len, "slot index past the end of a run");
         self.producer.claimed(i as u64)
     }
 }
 
-impl<T: Element + IntoBytes + Immutable, M: Trust> LoanRun<'_, T, M> {
-    /// Copies `value` into slot `i` of the run.
-    ///
-    /// # Panics
-    /// If the run has no slot `i`.
-    #[inline]
-    pub fn write(&mut self, i: usize, value: &T) {
-        self.producer.view.write(self.position(i), value);
-    }
-}
-
-impl<T: Element + FromBytes> LoanRun<'_, T, Trusted> {
+impl<T: Element> LoanRun<'_, T, Trusted> {
     /// Slot `i` of the run, to be written in place.
     ///
     /// # Panics
@@ -111,9 +108,25 @@ impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
         self.left -= 1;
         true
     }
+
+    /// Copies the next message into `out`. `false` when there is none, or as many were taken as were asked
+    /// for.
+    ///
+    /// # Panics
+    /// On a ring of bytes, if the length is not the slot size.
+    pub fn next_into(&mut self, out: &mut T) -> bool {
+        let ready = self.next_is_ready();
+        if ready {
+            self.consumer
+                .view
+                .read_into(self.consumer.position(), out.as_mut_bytes());
+            self.consumer.release();
+        }
+        ready
+    }
 }
 
-impl<T: Element + FromBytes, M: Trust> Iterator for Drain<'_, T, M> {
+impl<T: Element, M: Trust> Iterator for Drain<'_, T, M> {
     type Item = T;
 
     #[inline]
@@ -123,28 +136,5 @@ impl<T: Element + FromBytes, M: Trust> Iterator for Drain<'_, T, M> {
             self.consumer.release();
             value
         })
-    }
-}
-
-impl<M: Trust> Drain<'_, [u8], M> {
-    /// Copies the next message into `bytes`, whose length must be the ring's slot size. `false` when there
-    /// is none, or all were taken that were asked for.
-    ///
-    /// # Panics
-    /// If the length is not the slot size.
-    pub fn next_into(&mut self, bytes: &mut [u8]) -> bool {
-        assert_eq!(
-            bytes.len(),
-            self.consumer.slot_size(),
-            "a message has the ring's slot size"
-        );
-        let ready = self.next_is_ready();
-        if ready {
-            self.consumer
-                .view
-                .read_bytes(self.consumer.position(), 0, bytes);
-            self.consumer.release();
-        }
-        ready
     }
 }

@@ -14,7 +14,6 @@ use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
-use zerocopy::FromBytes;
 
 /// The consuming end of a ring. There is one at a time; it may move between threads.
 ///
@@ -26,7 +25,8 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
-    element: PhantomData<(fn() -> Box<T>, M)>,
+    element: PhantomData<fn(&T)>,
+    trust: PhantomData<M>,
 }
 
 impl<T: Element + ?Sized> Consumer<T, Untrusted> {
@@ -47,6 +47,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             view,
             seat,
             element: PhantomData,
+            trust: PhantomData,
         })
     }
 
@@ -63,17 +64,18 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             signal: self.signal,
             seat: self.seat,
             element: PhantomData,
+            trust: PhantomData,
         }
     }
 }
 
-impl<T: Element + FromBytes, M: Trust> Consumer<T, M> {
+impl<T: Element, M: Trust> Consumer<T, M> {
     /// Takes the oldest message, or says why not. Never waits, never allocates; enters the kernel only to
     /// wake a sleeping producer.
     ///
     /// # Errors
     /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
-    #[inline]
+    #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, TryPopError> {
         if !self.next_is_ready() {
             self.look()?;
@@ -85,7 +87,7 @@ impl<T: Element + FromBytes, M: Trust> Consumer<T, M> {
     ///
     /// # Errors
     /// [`PopError::PeerDied`] if there is none and the producer has died.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
         if !self.next_is_ready() {
             self.wait_for_message(wait, None)?;
@@ -97,7 +99,7 @@ impl<T: Element + FromBytes, M: Trust> Consumer<T, M> {
     ///
     /// # Errors
     /// Also [`PopError::TimedOut`].
-    #[inline]
+    #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
         if !self.next_is_ready() {
             self.wait_for_message(wait, Some(deadline))?;
@@ -113,32 +115,36 @@ impl<T: Element + FromBytes, M: Trust> Consumer<T, M> {
     }
 }
 
-impl<M: Trust> Consumer<[u8], M> {
-    /// Copies the oldest message into `bytes`, whose length must be the ring's slot size.
+impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
+    /// Copies the oldest message into `out`; for bytes, and for values too large to move about.
     ///
     /// # Errors
     /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
-    pub fn try_pop_into(&mut self, bytes: &mut [u8]) -> Result<(), TryPopError> {
-        self.check_len(bytes);
-        self.try_sample()?.read_at(0, bytes);
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
+    pub fn try_pop_into(&mut self, out: &mut T) -> Result<(), TryPopError> {
+        if !self.next_is_ready() {
+            self.look()?;
+        }
+        self.take_into(out);
         Ok(())
     }
 
-    /// Copies the oldest message into `bytes`, waiting for one as `wait` says.
+    /// Copies the oldest message into `out`, waiting for one as `wait` says.
     ///
     /// # Errors
     /// [`PopError::PeerDied`] if there is none and the producer has died.
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
-    pub fn pop_into(&mut self, bytes: &mut [u8], wait: Wait) -> Result<(), PopError> {
-        self.check_len(bytes);
-        self.sample(wait)?.read_at(0, bytes);
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
+    pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, None)?;
+        }
+        self.take_into(out);
         Ok(())
     }
 
@@ -148,17 +154,25 @@ impl<M: Trust> Consumer<[u8], M> {
     /// Also [`PopError::TimedOut`].
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
     pub fn pop_into_until(
         &mut self,
-        bytes: &mut [u8],
+        out: &mut T,
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
-        self.check_len(bytes);
-        self.sample_until(wait, deadline)?.read_at(0, bytes);
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, Some(deadline))?;
+        }
+        self.take_into(out);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn take_into(&mut self, out: &mut T) {
+        self.view.read_into(self.head.next(), out.as_mut_bytes());
+        self.release();
     }
 
     /// Size of a message in bytes.
@@ -166,17 +180,6 @@ impl<M: Trust> Consumer<[u8], M> {
         self.view.payload_bytes()
     }
 
-    #[inline(always)]
-    fn check_len(&self, bytes: &[u8]) {
-        assert_eq!(
-            bytes.len(),
-            self.slot_size(),
-            "a message has the ring's slot size"
-        );
-    }
-}
-
-impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// Borrows the oldest message to read in place. Its slot goes back when the sample is dropped.
     ///
     /// # Errors
@@ -223,8 +226,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         Drain::new(self, n)
     }
 
-    /// Says that nothing more will be taken: the producer's next push but one at the latest fails. For ever;
-    /// messages not yet taken are lost.
+    /// Says that nothing more will be taken: the producer's next push but one at the latest fails (with
+    /// [`Parking::Never`](crate::Parking::Never): when its known room is used up). For ever; messages not
+    /// yet taken are lost.
     pub fn close(self) {
         let control = self.view.control();
         spsc::close_consumer(control);

@@ -3,7 +3,6 @@
 use super::producer::Producer;
 use super::typed::{Element, Trust, Trusted, Untrusted};
 use std::ops::{Deref, DerefMut};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A free slot in the hands of the producer. Nobody sees it before [`commit`](Loan::commit); dropping it, or
 /// dying with it, gives it back untouched by the stream.
@@ -30,17 +29,20 @@ impl<'a, T: Element + ?Sized, M: Trust> Loan<'a, T, M> {
     /// Gives the slot back. The same as dropping the loan.
     pub fn abort(self) {}
 
+    /// Copies `value` into the slot.
+    ///
+    /// # Panics
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline]
+    pub fn write(&mut self, value: &T) {
+        self.producer
+            .view
+            .write(self.producer.claimed(0), value.as_bytes());
+    }
+
     /// The position the message will have.
     pub fn position(&self) -> u64 {
         self.producer.claimed(0)
-    }
-}
-
-impl<T: Element + IntoBytes + Immutable, M: Trust> Loan<'_, T, M> {
-    /// Copies `value` into the slot.
-    #[inline]
-    pub fn write(&mut self, value: &T) {
-        self.producer.view.write(self.producer.claimed(0), value);
     }
 }
 
@@ -60,21 +62,9 @@ impl<M: Trust> Loan<'_, [u8], M> {
     pub fn slot_size(&self) -> usize {
         self.producer.slot_size()
     }
-
-    /// Copies the whole message and sends it.
-    #[inline]
-    pub(super) fn commit_bytes(mut self, bytes: &[u8]) {
-        assert_eq!(
-            bytes.len(),
-            self.slot_size(),
-            "a message has the ring's slot size"
-        );
-        self.write_at(0, bytes);
-        self.commit();
-    }
 }
 
-impl<T: Element + FromBytes> Deref for Loan<'_, T, Trusted> {
+impl<T: Element> Deref for Loan<'_, T, Trusted> {
     type Target = T;
 
     #[inline]
@@ -90,7 +80,7 @@ impl<T: Element + FromBytes> Deref for Loan<'_, T, Trusted> {
     }
 }
 
-impl<T: Element + FromBytes> DerefMut for Loan<'_, T, Trusted> {
+impl<T: Element> DerefMut for Loan<'_, T, Trusted> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         let payload = self

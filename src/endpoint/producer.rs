@@ -14,7 +14,6 @@ use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
-use zerocopy::{Immutable, IntoBytes};
 
 /// The producing end of a ring. There is one at a time; it may move between threads.
 ///
@@ -26,7 +25,8 @@ pub struct Producer<T: ?Sized, M = Untrusted> {
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
-    element: PhantomData<(fn(&T), M)>,
+    element: PhantomData<fn(&T)>,
+    trust: PhantomData<M>,
 }
 
 /// The slow half's answer when there is no room.
@@ -51,6 +51,7 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
             view,
             seat,
             element: PhantomData,
+            trust: PhantomData,
         })
     }
 
@@ -67,68 +68,12 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
             signal: self.signal,
             seat: self.seat,
             element: PhantomData,
+            trust: PhantomData,
         }
     }
 }
 
-impl<T: IntoBytes + Immutable, M: Trust> Producer<T, M>
-where
-    T: Element,
-{
-    /// Pushes a copy of `value`, or says why not. Never waits, never allocates; enters the kernel only to
-    /// wake a sleeping consumer.
-    ///
-    /// # Errors
-    /// [`TryPushError::Full`]: every slot holds a message that was not yet released. Nothing was pushed.
-    #[inline]
-    pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
-        if !self.tail.has_credit() {
-            self.room_now()?;
-        }
-        self.put(value);
-        Ok(())
-    }
-
-    /// Pushes a copy of `value`, waiting for room as `wait` says.
-    ///
-    /// Waiting here leaves the consumer's cache lines in peace, which polling
-    /// [`try_push`](Producer::try_push) does not.
-    ///
-    /// # Errors
-    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
-    #[inline]
-    pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
-        if !self.tail.has_credit() {
-            self.wait_for_room(wait, None)?;
-        }
-        self.put(value);
-        Ok(())
-    }
-
-    /// Like [`push`](Producer::push), but waits no longer than until `deadline`.
-    ///
-    /// # Errors
-    /// Also [`PushError::TimedOut`].
-    #[inline]
-    pub fn push_until(
-        &mut self,
-        value: &T,
-        wait: Wait,
-        deadline: Instant,
-    ) -> Result<(), PushError> {
-        if !self.tail.has_credit() {
-            self.wait_for_room(wait, Some(deadline))?;
-        }
-        self.put(value);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn put(&mut self, value: &T) {
-        self.view.write(self.tail.next(), value);
-        self.publish();
-    }
-
+impl<T: Element, M: Trust> Producer<T, M> {
     /// Pushes copies of as many of `values`, from the first, as there is room for now, and says how many.
     /// The consumer is notified once.
     ///
@@ -148,30 +93,40 @@ where
     }
 }
 
-impl<M: Trust> Producer<[u8], M> {
-    /// Pushes a copy of `bytes`, whose length must be the ring's slot size.
+impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
+    /// Pushes a copy of `value`, or says why not. Never waits, never allocates; enters the kernel only to
+    /// wake a sleeping consumer.
     ///
     /// # Errors
-    /// [`TryPushError::Full`]: every slot holds a message that was not yet released.
+    /// [`TryPushError::Full`]: every slot holds a message that was not yet released. Nothing was pushed.
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
-    pub fn try_push(&mut self, bytes: &[u8]) -> Result<(), TryPushError> {
-        self.try_claim()?.commit_bytes(bytes);
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
+    pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
+        if !self.tail.has_credit() {
+            self.room_now()?;
+        }
+        self.put(value);
         Ok(())
     }
 
-    /// Pushes a copy of `bytes`, waiting for room as `wait` says.
+    /// Pushes a copy of `value`, waiting for room as `wait` says.
+    ///
+    /// Waiting here leaves the consumer's cache lines in peace, which polling
+    /// [`try_push`](Producer::try_push) does not.
     ///
     /// # Errors
     /// [`PushError::PeerDied`] if there is no room and the consumer has died.
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
-    pub fn push(&mut self, bytes: &[u8], wait: Wait) -> Result<(), PushError> {
-        self.claim(wait)?.commit_bytes(bytes);
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
+    pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, None)?;
+        }
+        self.put(value);
         Ok(())
     }
 
@@ -181,25 +136,27 @@ impl<M: Trust> Producer<[u8], M> {
     /// Also [`PushError::TimedOut`].
     ///
     /// # Panics
-    /// If the length is not the slot size.
-    #[inline]
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
     pub fn push_until(
         &mut self,
-        bytes: &[u8],
+        value: &T,
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        self.claim_until(wait, deadline)?.commit_bytes(bytes);
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, Some(deadline))?;
+        }
+        self.put(value);
         Ok(())
     }
 
-    /// Size of a message in bytes.
-    pub fn slot_size(&self) -> usize {
-        self.view.payload_bytes()
+    #[inline(always)]
+    fn put(&mut self, value: &T) {
+        self.view.write(self.tail.next(), value.as_bytes());
+        self.publish();
     }
-}
 
-impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Borrows the next free slot to write in place. Dropping the loan without committing gives it back.
     ///
     /// # Errors
@@ -296,6 +253,11 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Slots of the ring.
     pub fn capacity(&self) -> u64 {
         self.tail.capacity()
+    }
+
+    /// Size of a message in bytes.
+    pub fn slot_size(&self) -> usize {
+        self.view.payload_bytes()
     }
 
     /// The position the next message will have: how many were committed since creation, by all producers.

@@ -3,7 +3,6 @@
 use super::consumer::Consumer;
 use super::typed::{Element, Trust, Trusted, Untrusted};
 use std::ops::Deref;
-use zerocopy::FromBytes;
 
 /// The oldest message of the ring. Its slot goes back to the producer when this is dropped; a consumer that
 /// dies with it leaves it to its successor.
@@ -21,6 +20,17 @@ impl<'a, T: Element + ?Sized, M: Trust> Sample<'a, T, M> {
     /// Gives the slot back. The same as dropping the sample.
     pub fn release(self) {}
 
+    /// Copies the message into `out`.
+    ///
+    /// # Panics
+    /// On a ring of bytes, if the length is not the slot size.
+    #[inline]
+    pub fn read_into(&self, out: &mut T) {
+        self.consumer
+            .view
+            .read_into(self.consumer.position(), out.as_mut_bytes());
+    }
+
     /// The message's position: how many were committed before it.
     pub fn position(&self) -> u64 {
         self.consumer.position()
@@ -34,7 +44,7 @@ impl<T: Element + ?Sized, M: Trust> Drop for Sample<'_, T, M> {
     }
 }
 
-impl<T: Element + FromBytes, M: Trust> Sample<'_, T, M> {
+impl<T: Element, M: Trust> Sample<'_, T, M> {
     /// Copies the message out.
     #[inline]
     pub fn read(&self) -> T {
@@ -60,7 +70,7 @@ impl<M: Trust> Sample<'_, [u8], M> {
     }
 }
 
-impl<T: Element + FromBytes> Deref for Sample<'_, T, Trusted> {
+impl<T: Element> Deref for Sample<'_, T, Trusted> {
     type Target = T;
 
     #[inline]

@@ -46,6 +46,8 @@ pub(crate) fn state_of(view: &View, tokens: &Tokens, index: u32) -> Result<Peer,
     // Acquire T1: pairs with the Releases in `Seat::take` and `Seat::drop`.
     Ok(match view.participant(index).state.load(Acquire) {
         participant::FREE => Peer::Never,
+        // A successor may have come since the kernel was asked.
+        ACTIVE if tokens.is_held(index)? => Peer::Alive,
         ACTIVE => Peer::Died,
         _ => Peer::Left,
     })

@@ -19,7 +19,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// }
 /// let _ = annulus::spsc::<Tick>("md.ticks");
 /// ```
-pub trait Element: sealed::Sealed {
+pub trait Element: FromBytes + IntoBytes + Immutable + KnownLayout + sealed::Sealed {
     /// What the header records of the type. `None` for bytes.
     #[doc(hidden)]
     fn facts() -> Option<Facts>;

@@ -28,8 +28,8 @@ pub(crate) const CLOSED_BY_CONSUMER: u32 = 2;
 /// |---|---|---|
 /// | 0 | as usual | as usual |
 /// | producer | `Closed` | drains what was committed, then `Closed` |
-/// | consumer | `Closed` at the latest one message later | `Closed` |
-/// | both | `Closed` | `Closed` |
+/// | consumer | `Closed` at the latest one message later (parking never: a lap later) | (its owner is gone) |
+/// | both | `Closed` | (its owner is gone) |
 ///
 /// A loan outstanding when the consumer closes may still be committed: nobody will read it. A sample
 /// outstanding when the producer closes stays valid.

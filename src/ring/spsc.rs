@@ -79,7 +79,13 @@ fn stage(found: u64, p: u64, capacity: u64) -> Option<Stage> {
         Some(Stage::Untouched)
     } else if is(&[word::ready(p), word::skip(p)]) {
         Some(Stage::Committed)
-    } else if is(&[word::free(after), word::ready(after), word::skip(after)]) {
+    } else if is(&[
+        word::free(after),
+        word::ready(after),
+        word::skip(after),
+        // Released once more, by a consumer that ran on while a successor of the producer looks for its place.
+        word::free(after.wrapping_add(capacity)),
+    ]) {
         Some(Stage::Released)
     } else {
         None

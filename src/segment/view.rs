@@ -25,6 +25,9 @@ const READY_WORD: usize = offset_of!(Header, ready) / 8;
 /// cores; see "Prefetch" in ARCHITECTURE.md for the measurements.
 const PREFETCH_BYTES: u64 = 1024;
 
+/// What a caller did wrong who brings bytes of another size.
+const WRONG_SIZE: &str = "a message has exactly the ring's slot size";
+
 /// A ring's regions as pointers, with the mapping they point into.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -178,35 +181,40 @@ impl View {
         let _ = line;
     }
 
-    /// Copies `value` into the payload of `position`.
+    /// Copies a whole message into the slot of `position`.
+    ///
+    /// # Panics
+    /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
-    pub(crate) fn write<T: IntoBytes>(&self, position: u64, value: &T) {
-        assert!(size_of::<T>() <= self.payload_bytes);
-        // SAFETY: the payload is 8-aligned and has room for `payload_bytes` rounded up; `value` has no
-        // padding (IntoBytes) and is valid for reads of its size.
-        unsafe {
-            copy::copy_in(
-                self.payload(position),
-                std::ptr::from_ref(value).cast(),
-                size_of::<T>(),
-            )
-        };
+    pub(crate) fn write(&self, position: u64, bytes: &[u8]) {
+        assert!(bytes.len() == self.payload_bytes, "{WRONG_SIZE}");
+        // SAFETY: the payload is 8-aligned and has room for `payload_bytes` rounded up to 8.
+        unsafe { copy::copy_in(self.payload(position), bytes.as_ptr(), bytes.len()) };
     }
 
-    /// Copies a value out of the payload of `position`.
+    /// Copies a whole message out of the slot of `position`.
+    ///
+    /// # Panics
+    /// If `bytes` has not exactly the size of a message.
+    #[inline(always)]
+    pub(crate) fn read_into(&self, position: u64, bytes: &mut [u8]) {
+        assert!(bytes.len() == self.payload_bytes, "{WRONG_SIZE}");
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
+        unsafe { copy::copy_out(bytes.as_mut_ptr(), self.payload(position), bytes.len()) };
+    }
+
+    /// Copies a whole message out of the slot of `position`, as a value.
+    ///
+    /// # Panics
+    /// If a `T` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn read<T: FromBytes>(&self, position: u64) -> T {
-        assert!(size_of::<T>() <= self.payload_bytes);
+        assert!(size_of::<T>() == self.payload_bytes, "{WRONG_SIZE}");
         let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up are inside; `value` is valid for
-        // writes of its size.
-        unsafe {
-            copy::copy_out(
-                value.as_mut_ptr().cast(),
-                self.payload(position),
-                size_of::<T>(),
-            )
-        };
+        let bytes = value.as_mut_ptr().cast::<u8>();
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
+        // for writes of its size.
+        unsafe { copy::copy_out(bytes, self.payload(position), size_of::<T>()) };
         // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
         unsafe { value.assume_init() }
     }

@@ -12,13 +12,13 @@
 //! |---|---|---|
 //! | `AWAKE` | runs | does nothing |
 //! | `ASLEEP` | sleeps, is about to, or was killed in its sleep | swaps it to `AWAKE`, rings the bell |
-//! | `GONE` | has closed | learns that nobody will read on |
+//! | `GONE` | has closed | learns that nobody will read on (edge X2) |
 //!
 //! The word heals itself after `kill -9`: a dead sleeper costs one needless wake-up. A publisher that dies
 //! between publishing and ringing is why every sleep has a deadline.
 
 use crate::layout::control::{ASLEEP, AWAKE, GONE};
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU32, fence, heavy_fence, light_fence};
 
 /// What a process sleeps on.
@@ -89,7 +89,8 @@ pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Noti
 #[cold]
 fn notify_slow(word: &AtomicU32, bell: &impl Bell) -> Notified {
     // Relaxed: the exchange decides who rings; the message itself travels by P1 or G1.
-    match word.compare_exchange(ASLEEP, AWAKE, Relaxed, Relaxed) {
+    // Acquire X2: pairs with the Release in `leave`: whoever learns that the peer is gone sees it closed.
+    match word.compare_exchange(ASLEEP, AWAKE, Relaxed, Acquire) {
         Ok(_) => {
             bell.ring(word);
             Notified::Fine
@@ -125,6 +126,6 @@ pub(crate) fn nap(
 
 /// Marks the owner of `word` as gone for ever. To be called after closing.
 pub(crate) fn leave(word: &AtomicU32) {
-    // Relaxed: a hint that makes publishers look at the closed word, which carries the ordering (X1).
-    word.store(GONE, Relaxed);
+    // Release X2: the closed bit is visible to whoever acquires this in `notify_slow`.
+    word.store(GONE, Release);
 }

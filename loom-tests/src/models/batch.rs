@@ -1,6 +1,7 @@
 //! Batches: a run is published word by word, a drain hands back with one gate.
 
-use crate::rig::{Ask, FutexBell, NewBell, Outcomes, Pushed, Rig, bounded, exhaustive};
+use crate::bells::{FutexBell, NewBell};
+use crate::rig::{Ask, Outcomes, Pushed, Rig, bounded, exhaustive};
 use crate::ring::spsc::Look;
 use crate::wait::park::Fences;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Edge X1: what was committed before the close is drained, and both sides learn of the close.
 
+use crate::bells::NoBell;
 use crate::layout::control::CLOSED_BY_CONSUMER;
-use crate::rig::{Ask, Consumer, NoBell, Outcomes, Pushed, Rig, bounded, exhaustive};
+use crate::rig::{Ask, Consumer, Outcomes, Pushed, Rig, bounded, exhaustive};
 use crate::ring::spsc::{Look, close_consumer, close_producer, consumer_closed, producer_closed};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Fences, Notified};

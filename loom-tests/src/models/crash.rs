@@ -7,7 +7,8 @@
 //! ledger: what was committed arrives, in order, at most the message in the dead consumer's hands twice, and
 //! nothing else.
 
-use crate::rig::{Ask, Consumer, FutexBell, NewBell, Outcomes, Producer, Pushed, Rig, bounded};
+use crate::bells::{FutexBell, NewBell};
+use crate::rig::{Ask, Consumer, Outcomes, Producer, Pushed, Rig, bounded};
 use crate::ring::spsc::{Look, close_producer};
 use crate::sync::spin_hint;
 use crate::wait::park::Fences;

@@ -1,6 +1,7 @@
 //! Edges G1 and C1: nothing is written over before it was read, and `Full` means full.
 
-use crate::rig::{Ask, NoBell, Outcomes, Producer, Pushed, Rig, bounded, exhaustive};
+use crate::bells::NoBell;
+use crate::rig::{Ask, Outcomes, Producer, Pushed, Rig, bounded, exhaustive};
 use crate::wait::park::Fences;
 use std::sync::Arc;
 
@@ -88,8 +89,8 @@ pub fn a_producer_ahead_of_the_gate_stays_in_order() {
     });
 }
 
-/// One thread. The same with a ring in which the gate lags by design: seven of eight slots may be asked one by
-/// one before the gate moves.
+/// One thread. The same with a ring in which the gate lags by design: it moves every second message only, the
+/// producer goes on with every one.
 pub fn the_slots_are_asked_while_the_gate_lags() {
     exhaustive(|| {
         let (rig, mut producer) = full(8);

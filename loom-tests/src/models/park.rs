@@ -1,9 +1,8 @@
 //! Edge W1: no wake-up is lost. Nobody has a deadline here, so a lost one is a deadlock.
 
+use crate::bells::{FutexBell, NewBell, SemaphoreBell};
 use crate::layout::control::{ASLEEP, AWAKE};
-use crate::rig::{
-    Ask, FutexBell, NewBell, Outcomes, Pushed, Rig, SemaphoreBell, bounded, exhaustive,
-};
+use crate::rig::{Ask, Outcomes, Pushed, Rig, bounded, exhaustive};
 use crate::ring::spsc::{Look, close_consumer, close_producer};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Fences};
