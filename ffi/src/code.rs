@@ -36,7 +36,7 @@ pub const ANNULUS_E_OS: i32 = -14;
 pub const ANNULUS_E_NULL: i32 = -15;
 /// A parameter or an option is out of its range; `annulus_last_error` names it.
 pub const ANNULUS_E_INVALID: i32 = -16;
-/// A defect of the library. The handle that was used may only be freed.
+/// A defect of the library, also reported on stderr. The handle that was used may only be freed.
 pub const ANNULUS_E_PANIC: i32 = -17;
 /// A failure that this version of the library has no number for; `annulus_last_error` describes it.
 pub const ANNULUS_E_OTHER: i32 = -18;

@@ -5,10 +5,11 @@ use std::ffi::{CStr, c_char};
 /// The number of this C ABI. A header and a library with different numbers do not fit together.
 pub const ANNULUS_C_ABI: u32 = 1;
 
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(text) => text,
-    Err(_) => panic!("a version has no NUL in it"),
-};
+const VERSION: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a version has no NUL in it"),
+    };
 
 /// The version of the library, such as "0.1.0". Never NULL; valid for ever. Any thread.
 #[unsafe(no_mangle)]
