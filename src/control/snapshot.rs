@@ -66,7 +66,7 @@ pub(crate) fn take(segment: &Segment, view: &View) -> Result<Status, OsError> {
     let control = view.control();
     // Acquire X1: for people; pairs with the closers' Release.
     let closed = control.closed.0.load(Acquire);
-    let (taken, len) = spsc::fill(view, control, checked.geometry.capacity);
+    let (taken, len) = spsc::fill(&view.lane(), control, checked.geometry.capacity);
     let end = |index, sleep: u32, bit: u32| -> Result<End, OsError> {
         let entry = view.participant(index);
         Ok(End {

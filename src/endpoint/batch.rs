@@ -50,7 +50,10 @@ impl<'a, T: Element + ?Sized, M: Trust> LoanRun<'a, T, M> {
     /// If the run has no slot `i`; on a ring of bytes, if the length is not the slot size.
     #[inline]
     pub fn write(&mut self, i: usize, value: &T) {
-        self.producer.view.write(self.position(i), value.as_bytes());
+        self.producer
+            .view
+            .lane()
+            .write(self.position(i), value.as_bytes());
     }
 
     fn position(&self, i: usize) -> u64 {
@@ -66,7 +69,12 @@ impl<T: Element> LoanRun<'_, T, Trusted> {
     /// If the run has no slot `i`.
     #[inline]
     pub fn slot_mut(&mut self, i: usize) -> &mut T {
-        let payload = self.producer.view.payload(self.position(i)).cast::<T>();
+        let payload = self
+            .producer
+            .view
+            .lane()
+            .payload(self.position(i))
+            .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
         // the slot belongs to this producer until it commits, and peers keep to that (trust_peers).
         unsafe { &mut *payload }
@@ -82,6 +90,7 @@ impl<M: Trust> LoanRun<'_, [u8], M> {
     pub fn write_at(&mut self, i: usize, offset: usize, bytes: &[u8]) {
         self.producer
             .view
+            .lane()
             .write_bytes(self.position(i), offset, bytes);
     }
 }
@@ -100,29 +109,17 @@ impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
         Self { consumer, left: n }
     }
 
-    #[inline(always)]
-    fn next_is_ready(&mut self) -> bool {
-        if self.left == 0 || !self.consumer.next_is_ready() {
-            return false;
-        }
-        self.left -= 1;
-        true
-    }
-
     /// Copies the next message into `out`. `false` when there is none, or as many were taken as were asked
     /// for.
     ///
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
     pub fn next_into(&mut self, out: &mut T) -> bool {
-        let ready = self.next_is_ready();
-        if ready {
-            self.consumer
-                .view
-                .read_into(self.consumer.position(), out.as_mut_bytes());
-            self.consumer.release();
+        if self.left == 0 || !self.consumer.take_into(out) {
+            return false;
         }
-        ready
+        self.left -= 1;
+        true
     }
 }
 
@@ -131,10 +128,11 @@ impl<T: Element, M: Trust> Iterator for Drain<'_, T, M> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
-        self.next_is_ready().then(|| {
-            let value = self.consumer.view.read(self.consumer.position());
-            self.consumer.release();
-            value
-        })
+        if self.left == 0 {
+            return None;
+        }
+        let message = self.consumer.take()?;
+        self.left -= 1;
+        Some(message)
     }
 }

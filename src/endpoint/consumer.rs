@@ -36,7 +36,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         if spsc::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let head = Head::resume(&view, control, segment.checked.geometry.capacity)?;
+        let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
         signal::wake_up(&control.consumer_sleep.0);
         let signal = Signal::new(segment, false);
         // The producer may sleep for want of what the predecessor released last.
@@ -77,10 +77,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, TryPopError> {
-        if !self.next_is_ready() {
+        loop {
+            if let Some(message) = self.take() {
+                return Ok(message);
+            }
             self.look()?;
         }
-        Ok(self.take())
     }
 
     /// Takes the oldest message, waiting for one as `wait` says.
@@ -89,10 +91,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// [`PopError::PeerDied`] if there is none and the producer has died.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
-        if !self.next_is_ready() {
+        loop {
+            if let Some(message) = self.take() {
+                return Ok(message);
+            }
             self.wait_for_message(wait, None)?;
         }
-        Ok(self.take())
     }
 
     /// Like [`pop`](Consumer::pop), but waits no longer than until `deadline`.
@@ -101,17 +105,21 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// Also [`PopError::TimedOut`].
     #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
-        if !self.next_is_ready() {
+        loop {
+            if let Some(message) = self.take() {
+                return Ok(message);
+            }
             self.wait_for_message(wait, Some(deadline))?;
         }
-        Ok(self.take())
     }
 
+    /// Takes the next message if it is there.
     #[inline(always)]
-    fn take(&mut self) -> T {
-        let value = self.view.read(self.head.next());
-        self.release();
-        value
+    pub(super) fn take(&mut self) -> Option<T> {
+        let lane = self.view.lane();
+        let message = self.head.take(&lane, |position| lane.read(position))?;
+        self.after_release();
+        Some(message)
     }
 }
 
@@ -125,10 +133,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_pop_into(&mut self, out: &mut T) -> Result<(), TryPopError> {
-        if !self.next_is_ready() {
+        while !self.take_into(out) {
             self.look()?;
         }
-        self.take_into(out);
         Ok(())
     }
 
@@ -141,10 +148,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
-        if !self.next_is_ready() {
+        while !self.take_into(out) {
             self.wait_for_message(wait, None)?;
         }
-        self.take_into(out);
         Ok(())
     }
 
@@ -162,22 +168,27 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
-        if !self.next_is_ready() {
+        while !self.take_into(out) {
             self.wait_for_message(wait, Some(deadline))?;
         }
-        self.take_into(out);
         Ok(())
     }
 
+    /// Takes the next message into `out` if it is there.
     #[inline(always)]
-    fn take_into(&mut self, out: &mut T) {
-        self.view.read_into(self.head.next(), out.as_mut_bytes());
-        self.release();
+    pub(super) fn take_into(&mut self, out: &mut T) -> bool {
+        let lane = self.view.lane();
+        let read = |position| lane.read_into(position, out.as_mut_bytes());
+        if self.head.take(&lane, read).is_none() {
+            return false;
+        }
+        self.after_release();
+        true
     }
 
     /// Size of a message in bytes.
     pub fn slot_size(&self) -> usize {
-        self.view.payload_bytes()
+        self.view.lane().payload_bytes()
     }
 
     /// Borrows the oldest message to read in place. Its slot goes back when the sample is dropped.
@@ -238,7 +249,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     /// Messages committed and not yet taken. Never more than there are. Reads a few of the producer's lines.
     pub fn len(&self) -> u64 {
-        self.head.len(&self.view)
+        self.head.len(&self.view.lane())
     }
 
     /// Whether no message is there. `false` stays false until one is taken.
@@ -270,19 +281,25 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[inline(always)]
     pub(super) fn next_is_ready(&self) -> bool {
-        self.head.is_ready(&self.view)
+        self.head.is_ready(&self.view.lane())
     }
 
     /// Gives the oldest message's slot back.
     #[inline(always)]
     pub(super) fn release(&mut self) {
-        self.head.release(&self.view);
+        self.head.release(&self.view.lane());
+        self.after_release();
+    }
+
+    #[inline(always)]
+    fn after_release(&mut self) {
         if self.head.gate_is_due() {
             self.tell_producer();
         }
     }
 
     /// Publishes what was released and wakes a producer that sleeps for want of it.
+    #[inline(never)]
     fn tell_producer(&mut self) {
         let control = self.view.control();
         self.head.publish_gate(control);
@@ -291,7 +308,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn look(&mut self) -> Result<(), TryPopError> {
-        match self.head.look(&self.view, self.view.control()) {
+        match self.head.look(&self.view.lane(), self.view.control()) {
             Look::Ready => Ok(()),
             Look::Empty => Err(TryPopError::Empty),
             Look::Closed => Err(TryPopError::Closed),
@@ -309,7 +326,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
-        let poll = |_| match head.look(&*view, control) {
+        let poll = |_| match head.look(&view.lane(), control) {
             Look::Ready => Some(Ok(())),
             Look::Empty => None,
             Look::Closed => Some(Err(PopError::Closed)),

@@ -37,6 +37,7 @@ impl<'a, T: Element + ?Sized, M: Trust> Loan<'a, T, M> {
     pub fn write(&mut self, value: &T) {
         self.producer
             .view
+            .lane()
             .write(self.producer.claimed(0), value.as_bytes());
     }
 
@@ -55,6 +56,7 @@ impl<M: Trust> Loan<'_, [u8], M> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         self.producer
             .view
+            .lane()
             .write_bytes(self.producer.claimed(0), offset, bytes);
     }
 
@@ -72,6 +74,7 @@ impl<T: Element> Deref for Loan<'_, T, Trusted> {
         let payload = self
             .producer
             .view
+            .lane()
             .payload(self.producer.claimed(0))
             .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
@@ -86,6 +89,7 @@ impl<T: Element> DerefMut for Loan<'_, T, Trusted> {
         let payload = self
             .producer
             .view
+            .lane()
             .payload(self.producer.claimed(0))
             .cast::<T>();
         // SAFETY: as in `deref`; `&mut self` makes the reference unique.
@@ -98,7 +102,7 @@ impl Deref for Loan<'_, [u8], Trusted> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        let payload = self.producer.view.payload(self.producer.claimed(0));
+        let payload = self.producer.view.lane().payload(self.producer.claimed(0));
         // SAFETY: `slot_size` bytes are inside the slot, which belongs to this producer until it commits,
         // and peers keep to that (trust_peers).
         unsafe { std::slice::from_raw_parts(payload, self.producer.slot_size()) }
@@ -108,7 +112,7 @@ impl Deref for Loan<'_, [u8], Trusted> {
 impl DerefMut for Loan<'_, [u8], Trusted> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        let payload = self.producer.view.payload(self.producer.claimed(0));
+        let payload = self.producer.view.lane().payload(self.producer.claimed(0));
         // SAFETY: as in `deref`; `&mut self` makes the reference unique.
         unsafe { std::slice::from_raw_parts_mut(payload, self.producer.slot_size()) }
     }

@@ -43,7 +43,7 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
         if spsc::producer_closed(control) || spsc::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let tail = Tail::resume(&view, control, segment.checked.geometry.capacity)?;
+        let tail = Tail::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
         signal::wake_up(&control.producer_sleep.0);
         Ok(Self {
             tail: CachePadded::new(tail),
@@ -153,8 +153,11 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
 
     #[inline(always)]
     fn put(&mut self, value: &T) {
-        self.view.write(self.tail.next(), value.as_bytes());
-        self.publish();
+        let lane = self.view.lane();
+        self.tail
+            .put(&lane, |position| lane.write(position, value.as_bytes()));
+        lane.prefetch_ahead(self.tail.next());
+        self.notify();
     }
 
     /// Borrows the next free slot to write in place. Dropping the loan without committing gives it back.
@@ -242,7 +245,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Messages committed and not yet released: how far the consumer lags behind. Never less than it is.
     /// Reads a few of the consumer's lines.
     pub fn len(&self) -> u64 {
-        self.tail.len(&self.view)
+        self.tail.len(&self.view.lane())
     }
 
     /// Whether the consumer has released everything. `true` stays true until the next commit.
@@ -257,7 +260,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
 
     /// Size of a message in bytes.
     pub fn slot_size(&self) -> usize {
-        self.view.payload_bytes()
+        self.view.lane().payload_bytes()
     }
 
     /// The position the next message will have: how many were committed since creation, by all producers.
@@ -289,16 +292,16 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Publishes the next position's message and wakes the consumer if it sleeps.
     #[inline(always)]
     pub(super) fn publish(&mut self) {
-        self.tail.publish(&self.view);
-        self.view.prefetch_ahead(self.tail.next());
-        self.notify();
+        self.publish_run(1);
     }
 
     /// Publishes `n` messages and wakes the consumer once.
+    #[inline]
     pub(super) fn publish_run(&mut self, n: u64) {
+        let lane = self.view.lane();
         for _ in 0..n {
-            self.tail.publish(&self.view);
-            self.view.prefetch_ahead(self.tail.next());
+            self.tail.publish(&lane);
+            lane.prefetch_ahead(self.tail.next());
         }
         self.notify();
     }
@@ -314,7 +317,10 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Whether there is room, exactly, at this moment.
     #[cold]
     fn room_now(&mut self) -> Result<(), TryPushError> {
-        match self.tail.refill_exact(&self.view, self.view.control()) {
+        match self
+            .tail
+            .refill_exact(&self.view.lane(), self.view.control())
+        {
             Room::Free(_) => Ok(()),
             Room::Full => Err(TryPushError::Full),
             Room::Closed => Err(TryPushError::Closed),
@@ -335,7 +341,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
         let poll = |care| {
             let room = match care {
                 Care::Quick => tail.refill(control),
-                Care::Thorough => tail.refill_exact(&*view, control),
+                Care::Thorough => tail.refill_exact(&view.lane(), control),
             };
             match room {
                 Room::Free(_) => Some(Ok(())),

@@ -70,7 +70,7 @@ impl<T: Element + ?Sized> Ring<T> {
 
     /// Size of a message in bytes.
     pub fn slot_size(&self) -> usize {
-        self.view.payload_bytes()
+        self.view.lane().payload_bytes()
     }
 
     /// Where the ring lives; a System V ring says its key.

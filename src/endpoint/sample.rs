@@ -28,6 +28,7 @@ impl<'a, T: Element + ?Sized, M: Trust> Sample<'a, T, M> {
     pub fn read_into(&self, out: &mut T) {
         self.consumer
             .view
+            .lane()
             .read_into(self.consumer.position(), out.as_mut_bytes());
     }
 
@@ -48,7 +49,7 @@ impl<T: Element, M: Trust> Sample<'_, T, M> {
     /// Copies the message out.
     #[inline]
     pub fn read(&self) -> T {
-        self.consumer.view.read(self.consumer.position())
+        self.consumer.view.lane().read(self.consumer.position())
     }
 }
 
@@ -61,6 +62,7 @@ impl<M: Trust> Sample<'_, [u8], M> {
     pub fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         self.consumer
             .view
+            .lane()
             .read_bytes(self.consumer.position(), offset, bytes);
     }
 
@@ -78,6 +80,7 @@ impl<T: Element> Deref for Sample<'_, T, Trusted> {
         let payload = self
             .consumer
             .view
+            .lane()
             .payload(self.consumer.position())
             .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
@@ -91,7 +94,7 @@ impl Deref for Sample<'_, [u8], Trusted> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        let payload = self.consumer.view.payload(self.consumer.position());
+        let payload = self.consumer.view.lane().payload(self.consumer.position());
         // SAFETY: `slot_size` bytes are inside the slot, which nobody writes before it is released, and peers
         // keep to that (trust_peers).
         unsafe { std::slice::from_raw_parts(payload, self.consumer.slot_size()) }

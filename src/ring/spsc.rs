@@ -16,6 +16,7 @@
 use super::words::Words;
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SpscControl};
 use crate::layout::word;
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 /// A shared word that no honest peer can have stored.
@@ -102,7 +103,7 @@ fn first_not(
 ) -> Result<u64, Corrupt> {
     for i in 0..n {
         let position = from.wrapping_add(i);
-        // Acquire P1, C1: pairs with the Releases in `Tail::publish` and `Head::release`: the peer's words
+        // Acquire P1, C1: pairs with the Releases in `Tail::put` and `Head::release`: the peer's words
         // may be acted on. The predecessor's are ordered by the kernel lock that changed hands.
         let found = words.at(position).load(Acquire);
         match stage(found, position, capacity) {
@@ -203,12 +204,21 @@ impl Tail {
         Room::Full
     }
 
-    /// Publishes the message of the next position.
+    /// Has the next message written by `write`, which is given its position, and publishes it.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, words: &impl Words, write: impl FnOnce(u64)) {
+        let position = self.next;
+        let word = words.at(position);
+        write(position);
+        // Release P1: the payload is visible to whoever acquires this word in `Head::take`.
+        word.store(word::ready(position), Release);
+        self.next = position.wrapping_add(1);
+    }
+
+    /// Publishes the next message, which has been written.
     #[inline(always)]
     pub(crate) fn publish(&mut self, words: &impl Words) {
-        // Release P1: the payload is visible to whoever acquires this word in `Head::look`.
-        words.at(self.next).store(word::ready(self.next), Release);
-        self.next = self.next.wrapping_add(1);
+        self.put(words, |_| ());
     }
 
     /// Slots of the ring.
@@ -288,10 +298,25 @@ impl Head {
         self.next
     }
 
-    /// Whether the next message is there: one load of the slot's own line.
+    /// Has the next message read by `read`, which is given its position, and hands its slot back. `None` if
+    /// it is not there: one load of the slot's own line.
+    #[inline(always)]
+    pub(crate) fn take<R>(&mut self, words: &impl Words, read: impl FnOnce(u64) -> R) -> Option<R> {
+        let position = self.next;
+        let word = words.at(position);
+        // Acquire P1: pairs with the Release in `Tail::put`: the payload is there.
+        if word.load(Acquire) != word::ready(position) {
+            return None;
+        }
+        let message = read(position);
+        self.release_at(word, position);
+        Some(message)
+    }
+
+    /// Whether the next message is there.
     #[inline(always)]
     pub(crate) fn is_ready(&self, words: &impl Words) -> bool {
-        // Acquire P1: pairs with the Release in `Tail::publish`: the payload is there.
+        // Acquire P1: pairs with the Release in `Tail::put`: the payload is there.
         words.at(self.next).load(Acquire) == word::ready(self.next)
     }
 
@@ -314,7 +339,7 @@ impl Head {
         }
         // Bounded: a lying producer can make this lap the ring once, not for ever.
         for _ in 0..self.capacity {
-            // Acquire P1: pairs with the Release in `Tail::publish`.
+            // Acquire P1: pairs with the Release in `Tail::put`.
             let found = words.at(self.next).load(Acquire);
             if found == word::ready(self.next) {
                 return Look::Ready;
@@ -342,13 +367,16 @@ impl Head {
     /// Hands the slot of the next position back and steps on.
     #[inline(always)]
     pub(crate) fn release(&mut self, words: &impl Words) {
+        self.release_at(words.at(self.next), self.next);
+    }
+
+    #[inline(always)]
+    fn release_at(&mut self, word: &AtomicU64, position: u64) {
         // Release C1: the payload was read before whoever acquires this word writes over it (a successor's
         // scan, `Tail::refill_exact`). Storing into the line just read also makes it move whole to the
-        // producer; see "One line per message" in ARCHITECTURE.md.
-        words
-            .at(self.next)
-            .store(word::free(self.next.wrapping_add(self.capacity)), Release);
-        self.next = self.next.wrapping_add(1);
+        // producer; see "The consumer writes into the slot" in ARCHITECTURE.md.
+        word.store(word::free(position.wrapping_add(self.capacity)), Release);
+        self.next = position.wrapping_add(1);
     }
 
     /// Slots of the ring.

@@ -12,6 +12,7 @@ use crate::layout::participant::Participant;
 use crate::layout::word;
 use crate::ring::words::Words;
 use crate::sync::{AtomicU64, Ordering};
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of, size_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -31,19 +32,32 @@ const WRONG_SIZE: &str = "a message has exactly the ring's slot size";
 /// A ring's regions as pointers, with the mapping they point into.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
-    /// Slot 0.
-    slots: NonNull<u8>,
+    slots: Slots,
+    control: NonNull<SpscControl>,
+    table: NonNull<Participant>,
+    participants: u32,
+    /// Keeps the pointers above valid.
+    _memory: Arc<Memory>,
+}
+
+/// Where the slots are and how to count them.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    first: NonNull<u8>,
     mask: u64,
     stride: u64,
     payload_offset: u64,
     payload_bytes: usize,
     /// Slots to prefetch ahead; 0 for rings too small for it.
     ahead: u64,
-    control: NonNull<SpscControl>,
-    table: NonNull<Participant>,
-    participants: u32,
-    /// Keeps the pointers above valid.
-    _memory: Arc<Memory>,
+}
+
+/// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
+/// be loaded again after every atomic operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane<'a> {
+    slots: Slots,
+    view: PhantomData<&'a View>,
 }
 
 // SAFETY: the pointers lead into `_memory`, which any thread may use and which lives as long as the view;
@@ -100,15 +114,17 @@ impl View {
         let at = |offset: u64| unsafe { NonNull::new(base.add(offset as usize)) };
         let ahead = (PREFETCH_BYTES / geometry.stride).max(1);
         Some(Self {
-            slots: at(geometry.data_offset)?,
-            mask: geometry.capacity - 1,
-            stride: geometry.stride,
-            payload_offset: u64::from(geometry.payload_offset),
-            payload_bytes: geometry.payload_bytes as usize,
-            ahead: if ahead * 4 <= geometry.capacity {
-                ahead
-            } else {
-                0
+            slots: Slots {
+                first: at(geometry.data_offset)?,
+                mask: geometry.capacity - 1,
+                stride: geometry.stride,
+                payload_offset: u64::from(geometry.payload_offset),
+                payload_bytes: geometry.payload_bytes as usize,
+                ahead: if ahead * 4 <= geometry.capacity {
+                    ahead
+                } else {
+                    0
+                },
             },
             // The geometry puts both on 128-byte boundaries of page-aligned memory.
             control: at(geometry.control_offset)?.cast(),
@@ -120,10 +136,11 @@ impl View {
 
     /// Fills a new ring: every slot waits for its first message, which has position `start`.
     pub(super) fn initialise(&self, start: u64) {
-        for i in 0..=self.mask {
+        let lane = self.lane();
+        for i in 0..=self.slots.mask {
             let position = start.wrapping_add(i);
             // Relaxed: published by the header's ready word (R1).
-            self.at(position)
+            lane.at(position)
                 .store(word::free(position), Ordering::Relaxed);
         }
         self.control().gate.0.store(start, Ordering::Relaxed);
@@ -144,34 +161,45 @@ impl View {
         unsafe { self.table.add(index as usize).as_ref() }
     }
 
+    /// The slots.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> Lane<'_> {
+        Lane {
+            slots: self.slots,
+            view: PhantomData,
+        }
+    }
+}
+
+impl Lane<'_> {
     /// Size of a message in bytes.
     #[inline(always)]
-    pub(crate) fn payload_bytes(&self) -> usize {
-        self.payload_bytes
+    pub(crate) fn payload_bytes(self) -> usize {
+        self.slots.payload_bytes
     }
 
     /// The first byte of the slot of `position`.
     #[inline(always)]
-    fn slot(&self, position: u64) -> *mut u8 {
-        let offset = (position & self.mask) * self.stride;
+    fn slot(self, position: u64) -> *mut u8 {
+        let offset = (position & self.slots.mask) * self.slots.stride;
         // SAFETY: the masked index is below the capacity, so the slot is inside the mapping.
-        unsafe { self.slots.as_ptr().add(offset as usize) }
+        unsafe { self.slots.first.as_ptr().add(offset as usize) }
     }
 
     /// The first byte of the payload of `position`: 8-aligned, `payload_bytes` rounded up to 8 are inside.
     #[inline(always)]
-    pub(crate) fn payload(&self, position: u64) -> *mut u8 {
+    pub(crate) fn payload(self, position: u64) -> *mut u8 {
         // SAFETY: the payload begins inside its slot.
-        unsafe { self.slot(position).add(self.payload_offset as usize) }
+        unsafe { self.slot(position).add(self.slots.payload_offset as usize) }
     }
 
     /// Asks for the line that the producer will write some messages after `position`.
     #[inline(always)]
-    pub(crate) fn prefetch_ahead(&self, position: u64) {
-        if self.ahead == 0 {
+    pub(crate) fn prefetch_ahead(self, position: u64) {
+        if self.slots.ahead == 0 {
             return;
         }
-        let line = self.slot(position.wrapping_add(self.ahead));
+        let line = self.slot(position.wrapping_add(self.slots.ahead));
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a prefetch has no effect on memory or registers and never faults.
         unsafe {
@@ -186,8 +214,8 @@ impl View {
     /// # Panics
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
-    pub(crate) fn write(&self, position: u64, bytes: &[u8]) {
-        assert!(bytes.len() == self.payload_bytes, "{WRONG_SIZE}");
+    pub(crate) fn write(self, position: u64, bytes: &[u8]) {
+        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and has room for `payload_bytes` rounded up to 8.
         unsafe { copy::copy_in(self.payload(position), bytes.as_ptr(), bytes.len()) };
     }
@@ -197,8 +225,8 @@ impl View {
     /// # Panics
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
-    pub(crate) fn read_into(&self, position: u64, bytes: &mut [u8]) {
-        assert!(bytes.len() == self.payload_bytes, "{WRONG_SIZE}");
+    pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
+        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
         unsafe { copy::copy_out(bytes.as_mut_ptr(), self.payload(position), bytes.len()) };
     }
@@ -208,8 +236,8 @@ impl View {
     /// # Panics
     /// If a `T` has not exactly the size of a message.
     #[inline(always)]
-    pub(crate) fn read<T: FromBytes>(&self, position: u64) -> T {
-        assert!(size_of::<T>() == self.payload_bytes, "{WRONG_SIZE}");
+    pub(crate) fn read<T: FromBytes>(self, position: u64) -> T {
+        assert!(size_of::<T>() == self.slots.payload_bytes, "{WRONG_SIZE}");
         let mut value = MaybeUninit::<T>::uninit();
         let bytes = value.as_mut_ptr().cast::<u8>();
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
@@ -224,9 +252,9 @@ impl View {
     /// # Panics
     /// If they do not fit.
     #[inline]
-    pub(crate) fn write_bytes(&self, position: u64, offset: usize, bytes: &[u8]) {
+    pub(crate) fn write_bytes(self, position: u64, offset: usize, bytes: &[u8]) {
         assert!(
-            fits(offset, bytes.len(), self.payload_bytes),
+            fits(offset, bytes.len(), self.slots.payload_bytes),
             "write past the end of a slot"
         );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
@@ -238,9 +266,9 @@ impl View {
     /// # Panics
     /// If that many are not there.
     #[inline]
-    pub(crate) fn read_bytes(&self, position: u64, offset: usize, bytes: &mut [u8]) {
+    pub(crate) fn read_bytes(self, position: u64, offset: usize, bytes: &mut [u8]) {
         assert!(
-            fits(offset, bytes.len(), self.payload_bytes),
+            fits(offset, bytes.len(), self.slots.payload_bytes),
             "read past the end of a slot"
         );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
@@ -253,10 +281,10 @@ fn fits(offset: usize, len: usize, size: usize) -> bool {
     offset.checked_add(len).is_some_and(|end| end <= size)
 }
 
-impl Words for View {
+impl Words for Lane<'_> {
     #[inline(always)]
     fn at(&self, position: u64) -> &AtomicU64 {
-        // SAFETY: a slot begins with its word, is 16-aligned and inside `self._memory`; ready words are only
+        // SAFETY: a slot begins with its word, is 16-aligned and inside the view's mapping, which is alive while it is borrowed; ready words are only
         // ever accessed as 64-bit atomics.
         unsafe { AtomicU64::from_ptr(self.slot(position).cast()) }
     }
