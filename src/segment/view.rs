@@ -22,8 +22,8 @@ use zerocopy::{FromBytes, IntoBytes};
 const HEADER_WORDS: usize = HEADER_BYTES / 8;
 /// The header's ready word, counted in words.
 const READY_WORD: usize = offset_of!(Header, ready) / 8;
-/// How far ahead of its tail the producer asks for lines, in bytes. Sixteen lines hide a transfer between
-/// cores; see "Prefetch" in ARCHITECTURE.md for the measurements.
+/// How far ahead of its tail the producer asks for lines, in bytes, but at least one slot, and how much of a
+/// large slot it asks for. Sixteen transfers between cores overlap; see "Prefetch" in ARCHITECTURE.md for the measurements.
 const PREFETCH_BYTES: u64 = 1024;
 
 /// What a caller did wrong who brings bytes of another size.
@@ -50,6 +50,8 @@ struct Slots {
     payload_bytes: usize,
     /// Slots to prefetch ahead; 0 for rings too small for it.
     ahead: u64,
+    /// Bytes of that slot to prefetch beyond its first line.
+    ahead_bytes: usize,
 }
 
 /// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
@@ -125,6 +127,7 @@ impl View {
                 } else {
                     0
                 },
+                ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
             },
             // The geometry puts both on 128-byte boundaries of page-aligned memory.
             control: at(geometry.control_offset)?.cast(),
@@ -193,20 +196,19 @@ impl Lane<'_> {
         unsafe { self.slot(position).add(self.slots.payload_offset as usize) }
     }
 
-    /// Asks for the line that the producer will write some messages after `position`.
+    /// Asks for the lines that the producer will write some messages after `position`.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, position: u64) {
         if self.slots.ahead == 0 {
             return;
         }
-        let line = self.slot(position.wrapping_add(self.slots.ahead));
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch has no effect on memory or registers and never faults.
-        unsafe {
-            core::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags, readonly))
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = line;
+        let slot = self.slot(position.wrapping_add(self.slots.ahead));
+        prefetch_for_write(slot);
+        let mut more = self.slots.ahead_bytes;
+        while more > 0 {
+            prefetch_for_write(slot.wrapping_add(more));
+            more -= 64;
+        }
     }
 
     /// Copies a whole message into the slot of `position`.
@@ -274,6 +276,18 @@ impl Lane<'_> {
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
         unsafe { copy::copy_out_at(bytes, self.payload(position), offset) };
     }
+}
+
+/// Asks for the line of `at`, to be written. A hint: it has no effect that a program can see.
+#[inline(always)]
+fn prefetch_for_write(at: *mut u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch changes neither memory nor registers and never faults, whatever the address.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags, readonly))
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 /// Whether `len` bytes at `offset` are inside `size` bytes.
