@@ -92,8 +92,12 @@ impl<const WORDS: usize> Drop for Named<WORDS> {
 
 /// A sending end.
 pub struct Sending<W, const WORDS: usize>(annulus::Producer<Message<WORDS>>, PhantomData<W>);
-/// A receiving end.
-pub struct Receiving<W, const WORDS: usize>(annulus::Consumer<Message<WORDS>>, PhantomData<W>);
+/// A receiving end, and where it takes messages to.
+pub struct Receiving<W, const WORDS: usize> {
+    end: annulus::Consumer<Message<WORDS>>,
+    message: Message<WORDS>,
+    wait: PhantomData<W>,
+}
 
 type Side<W, const WORDS: usize> = Duplex<Sending<W, WORDS>, Receiving<W, WORDS>, WORDS>;
 
@@ -105,7 +109,11 @@ fn side<W, const WORDS: usize>(
     let rx = back.consumer().map_err(|error| error.to_string())?;
     Ok(Duplex::new(
         Sending(tx, PhantomData),
-        Receiving(rx, PhantomData),
+        Receiving {
+            end: rx,
+            message: Message::numbered(0),
+            wait: PhantomData,
+        },
     ))
 }
 
@@ -152,8 +160,8 @@ impl<W: Waiting, const WORDS: usize> Tx<WORDS> for Sending<W, WORDS> {
 impl<W: Waiting, const WORDS: usize> Rx<WORDS> for Receiving<W, WORDS> {
     #[inline(always)]
     fn try_receive(&mut self, take: &mut impl FnMut(&Message<WORDS>)) -> bool {
-        match &self.0.pop(W::WAIT) {
-            Ok(message) => take(message),
+        match self.end.pop_into(&mut self.message, W::WAIT) {
+            Ok(()) => take(&self.message),
             Err(error) => panic!("annulus pop: {error}"),
         }
         true

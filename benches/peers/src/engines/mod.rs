@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::harness::{self, Link};
 use crate::scenario::pin::Cpus;
-
-#[cfg(feature = "annulus")]
 mod annulus;
 #[cfg(any(have_boost, have_moodycamel))]
 mod cpp;
@@ -155,7 +153,6 @@ pub fn sweep() {
 /// Every engine this program was built with, in the order they take turns.
 pub fn all() -> Vec<Box<dyn Engine>> {
     vec![
-        #[cfg(feature = "annulus")]
         engine::<annulus::Spinning>(),
         engine::<thread_rings::Rtrb>(),
         engine::<thread_rings::Ringbuf>(),
@@ -168,7 +165,6 @@ pub fn all() -> Vec<Box<dyn Engine>> {
         engine::<cpp::Boost>(),
         #[cfg(have_moodycamel)]
         engine::<cpp::Moodycamel>(),
-        #[cfg(feature = "annulus")]
         engine::<annulus::Parking>(),
         engine::<kernel::Pipe>(),
         engine::<kernel::Seqpacket>(),
