@@ -115,7 +115,7 @@ impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
     pub fn next_into(&mut self, out: &mut T) -> bool {
-        if self.left == 0 || !self.consumer.take_into(out) {
+        if self.left == 0 || self.consumer.try_pop_into(out).is_err() {
             return false;
         }
         self.left -= 1;
@@ -131,7 +131,7 @@ impl<T: Element, M: Trust> Iterator for Drain<'_, T, M> {
         if self.left == 0 {
             return None;
         }
-        let message = self.consumer.take()?;
+        let message = self.consumer.try_pop().ok()?;
         self.left -= 1;
         Some(message)
     }

@@ -15,6 +15,9 @@ use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
 
+/// Messages that must have come without a pause before the consumer asks for lines ahead.
+const WARM_UP: u64 = 64;
+
 /// The consuming end of a ring. There is one at a time; it may move between threads.
 ///
 /// Dropping it leaves in order, so that another consumer can go on; [`Consumer::close`] ends the stream.
@@ -22,6 +25,10 @@ use std::time::Instant;
 pub struct Consumer<T: ?Sized, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     head: CachePadded<Head>,
+    /// From this position on, lines are asked for ahead; `u64::MAX` for never. Where several slots share a
+    /// line this nearly doubles the rate of a stream. After the ring was found empty it waits a while: the
+    /// lines ahead are then the ones the producer is writing.
+    warm: u64,
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
@@ -31,17 +38,19 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
 
 impl<T: Element + ?Sized> Consumer<T, Untrusted> {
     pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
-        let seat = Seat::take(segment, view.clone(), CONSUMER_SEAT)?;
+        let mut seat = Seat::take(segment, view.clone(), CONSUMER_SEAT)?;
         let control = view.control();
         if spsc::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
         let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
+        seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
         let signal = Signal::new(segment, false);
         // The producer may sleep for want of what the predecessor released last.
         signal.rouse(&control.producer_sleep.0);
         Ok(Self {
+            warm: u64::MAX,
             head: CachePadded::new(head),
             signal,
             view,
@@ -60,6 +69,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
     pub unsafe fn trust_peers(self) -> Consumer<T, Trusted> {
         Consumer {
             head: self.head,
+            warm: self.warm,
             view: self.view,
             signal: self.signal,
             seat: self.seat,
@@ -296,6 +306,16 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if self.head.gate_is_due() {
             self.tell_producer();
         }
+        if self.head.next() >= self.warm {
+            self.view.lane().prefetch_ahead(self.head.next());
+        }
+    }
+
+    /// The ring was found empty.
+    fn cool_down(&mut self) {
+        if self.view.lane().slots_share_lines() {
+            self.warm = self.head.next().saturating_add(WARM_UP);
+        }
     }
 
     /// Publishes what was released and wakes a producer that sleeps for want of it.
@@ -308,6 +328,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn look(&mut self) -> Result<(), TryPopError> {
+        self.cool_down();
         match self.head.look(&self.view.lane(), self.view.control()) {
             Look::Ready => Ok(()),
             Look::Empty => Err(TryPopError::Empty),
@@ -318,6 +339,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        self.cool_down();
         let Self {
             head,
             view,

@@ -11,6 +11,7 @@ use crate::segment::{self, Backing, Expect, HugePages, Place, Plan, Segment};
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// Whether endpoints of a ring may sleep in the kernel, and what that costs those who publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +40,9 @@ pub enum WaitBackend {
 }
 
 /// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
-const RACES: u32 = 16;
+const RACES: u32 = 64;
+/// How long to let others get on with it between two such attempts.
+const RACE_PAUSE: Duration = Duration::from_millis(1);
 
 /// How to make or open a ring. Made by [`spsc`](crate::spsc).
 ///
@@ -247,7 +250,7 @@ impl<T: Element + ?Sized> Options<T> {
                 opened => return Ok(opened?),
             }
             match self.create() {
-                Err(CreateError::Exists { .. }) => {}
+                Err(CreateError::Exists { .. }) => std::thread::sleep(RACE_PAUSE),
                 created => return Ok(created?),
             }
         }

@@ -38,12 +38,13 @@ enum Never {
 
 impl<T: Element + ?Sized> Producer<T, Untrusted> {
     pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
-        let seat = Seat::take(segment, view.clone(), PRODUCER_SEAT)?;
+        let mut seat = Seat::take(segment, view.clone(), PRODUCER_SEAT)?;
         let control = view.control();
         if spsc::producer_closed(control) || spsc::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
         let tail = Tail::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
+        seat.settle();
         signal::wake_up(&control.producer_sleep.0);
         Ok(Self {
             tail: CachePadded::new(tail),

@@ -29,6 +29,8 @@ pub(crate) struct Seat {
     predecessor: Peer,
     /// Taken out when dropped.
     token: Option<Token>,
+    /// Whether the table says so: from [`Seat::settle`] on.
+    settled: bool,
     /// A forked child inherits the struct but not the seat.
     pid: u32,
 }
@@ -62,37 +64,40 @@ impl Seat {
             let pid = view.participant(index).pid.load(Relaxed);
             return Err(EndpointError::Occupied { pid });
         };
-        let pid = process::pid();
-        let entry = view.participant(index);
         // Acquire T1: pairs with the Release of the predecessor; the token orders it too.
-        let predecessor = match entry.state.load(Acquire) {
+        let predecessor = match view.participant(index).state.load(Acquire) {
             participant::FREE => Peer::Never,
             ACTIVE => Peer::Died,
             _ => Peer::Left,
         };
-        let role = if index == PRODUCER_SEAT {
-            PRODUCER
-        } else {
-            CONSUMER
-        };
-        // Relaxed: for people; published by the state below.
-        entry.role.store(role, Relaxed);
-        entry.pid.store(pid, Relaxed);
-        entry
-            .start_time
-            .store(process::start_time(pid).unwrap_or(0), Relaxed);
-        let generation = entry.generation.load(Relaxed).wrapping_add(1);
-        entry.generation.store(generation, Relaxed);
-        // Release T1: the fields above are visible to whoever acquires the state.
-        entry.state.store(ACTIVE, Release);
         Ok(Self {
             view,
             tokens,
             index,
             predecessor,
             token: Some(token),
-            pid,
+            settled: false,
+            pid: process::pid(),
         })
+    }
+
+    /// Enters the new owner into the table, once it has found its place in the ring. Until then the table
+    /// speaks of its predecessor, so that a failure on the way changes nothing.
+    pub(crate) fn settle(&mut self) {
+        let entry = self.view.participant(self.index);
+        let role = match self.index {
+            PRODUCER_SEAT => PRODUCER,
+            _ => CONSUMER,
+        };
+        let start_time = process::start_time(self.pid).unwrap_or(0);
+        // Relaxed, all four: for people; published by the state below.
+        entry.role.store(role, Relaxed);
+        entry.pid.store(self.pid, Relaxed);
+        entry.start_time.store(start_time, Relaxed);
+        entry.generation.fetch_add(1, Relaxed);
+        // Release T1: the fields above are visible to whoever acquires the state.
+        entry.state.store(ACTIVE, Release);
+        self.settled = true;
     }
 
     /// How the last endpoint at this end went.

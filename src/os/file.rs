@@ -127,6 +127,15 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, OsError> {
         .map_err(|e| OsError::new("open (again)", shown(&path), e))
 }
 
+/// Reads the first bytes of a file; fewer than asked for if it is shorter. Touches no mapping, so a file that
+/// is truncated meanwhile is a short read, not a fault.
+pub(crate) fn read_start(fd: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, OsError> {
+    // SAFETY: the buffer is live and writable for its length.
+    retry(|| unsafe { libc::pread(fd.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) })
+        .map(|n| n as usize)
+        .map_err(|e| OsError::new("pread", shown_fd(fd), e))
+}
+
 /// What kind of thing lies at a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -153,6 +162,8 @@ pub(crate) struct FileFacts {
     pub(crate) kind: FileKind,
     /// Length in bytes.
     pub(crate) size: u64,
+    /// Bytes that have memory or disk behind them.
+    pub(crate) allocated: u64,
     /// Owner.
     pub(crate) uid: u32,
     /// Group.
@@ -204,6 +215,8 @@ fn facts_of(stat: &libc::stat) -> FileFacts {
             _ => FileKind::Other,
         },
         size: u64::try_from(stat.st_size).unwrap_or(0),
+        // Always counted in units of 512 bytes.
+        allocated: (stat.st_blocks as u64).saturating_mul(512),
         uid: stat.st_uid,
         gid: stat.st_gid,
         mode: stat.st_mode as u32 & 0o7777,

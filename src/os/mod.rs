@@ -32,6 +32,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::path::Path;
 
+/// The errno of an object that was removed while it was in use.
+pub(crate) const EIDRM: i32 = libc::EIDRM;
+
 /// Runs one call that reports failure as -1 with errno, again after each `EINTR`.
 ///
 /// The errno is read at once, before anything else can disturb it.

@@ -65,6 +65,15 @@ impl NamedSem {
         Self::sem_open(op, name, 0, 0)
     }
 
+    /// Gives the semaphore to another user or group; `None` leaves it. `EPERM` without privileges, `ENOSYS`
+    /// where the object cannot be found (glibc only).
+    pub(crate) fn set_owner(name: &str, uid: Option<u32>, gid: Option<u32>) -> Result<(), OsError> {
+        let path = object_path(name)
+            .ok_or_else(|| OsError::new("fchown", name, super::errno(libc::ENOSYS)))?;
+        let fd = file::open_existing(&path, true)?;
+        file::set_owner(std::os::fd::AsFd::as_fd(&fd), uid, gid)
+    }
+
     fn sem_open(op: &'static str, name: &str, flags: i32, mode: u32) -> Result<NamedSem, OsError> {
         let c_name = full_name(name).map_err(|e| OsError::new(op, name, e))?;
         loop {

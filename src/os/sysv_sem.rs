@@ -71,6 +71,49 @@ impl SemSet {
         }
     }
 
+    /// Takes semaphore `i` and adds `value` to semaphore `mark`, in one step, if both are 0. False: one is
+    /// not. The mark stays when the holder dies.
+    pub(crate) fn hold_and_mark(&self, i: u16, mark: u16, value: u16) -> Result<bool, OsError> {
+        let no_wait = libc::IPC_NOWAIT;
+        let mut ops = [
+            op(i, 0, no_wait),
+            op(mark, 0, no_wait),
+            op(i, 1, no_wait | libc::SEM_UNDO),
+            op(mark, value as i16, no_wait),
+        ];
+        match self.operate(&mut ops) {
+            Ok(()) => Ok(true),
+            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
+            Err(e) => Err(self.failed("semop (hold)", e)),
+        }
+    }
+
+    /// Makes this process the last that operated on semaphore `mark`, whose value is `value` and stays so.
+    pub(crate) fn renew(&self, mark: u16, value: u16) -> Result<(), OsError> {
+        let no_wait = libc::IPC_NOWAIT;
+        let mut ops = [
+            op(mark, -(value as i16), no_wait),
+            op(mark, value as i16, no_wait),
+        ];
+        self.operate(&mut ops)
+            .map_err(|e| self.failed("semop (renew)", e))
+    }
+
+    /// The value of semaphore `i`.
+    pub(crate) fn value(&self, i: u16) -> Result<u16, OsError> {
+        // SAFETY: GETVAL takes no fourth argument.
+        retry(|| unsafe { libc::semctl(self.id, i32::from(i), libc::GETVAL) })
+            .map(|value| u16::try_from(value).unwrap_or(0))
+            .map_err(|e| self.failed("semctl (GETVAL)", e))
+    }
+
+    /// The process that last operated on semaphore `i`.
+    pub(crate) fn last_pid(&self, i: u16) -> Result<i32, OsError> {
+        // SAFETY: GETPID takes no fourth argument.
+        retry(|| unsafe { libc::semctl(self.id, i32::from(i), libc::GETPID) })
+            .map_err(|e| self.failed("semctl (GETPID)", e))
+    }
+
     /// Gives semaphore `i` back. Only for a process that holds it: the kernel does not check.
     /// `EAGAIN` if nobody has it.
     pub(crate) fn release(&self, i: u16) -> Result<(), OsError> {
@@ -82,10 +125,7 @@ impl SemSet {
 
     /// True if some process, this one included, has semaphore `i` now.
     pub(crate) fn is_held(&self, i: u16) -> Result<bool, OsError> {
-        // SAFETY: GETVAL takes no fourth argument.
-        retry(|| unsafe { libc::semctl(self.id, i32::from(i), libc::GETVAL) })
-            .map(|value| value > 0)
-            .map_err(|e| self.failed("semctl (GETVAL)", e))
+        Ok(self.value(i)? > 0)
     }
 
     /// True if any semaphore of the set was ever held, released or undone. The kernel notes the
@@ -103,9 +143,16 @@ impl SemSet {
             .map_err(|e| self.failed("semctl (IPC_RMID)", e))
     }
 
-    /// Gives the set to another user or group; `None` leaves it. `EPERM` without privileges.
-    pub(crate) fn set_owner(&self, uid: Option<u32>, gid: Option<u32>) -> Result<(), OsError> {
+    /// Sets the permission bits exactly, and gives the set to another user or group (`None` leaves it).
+    /// `EPERM` unless owner or creator; another owner needs privileges.
+    pub(crate) fn set_access(
+        &self,
+        mode: u32,
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> Result<(), OsError> {
         let mut ds = self.stat()?;
+        ds.sem_perm.mode = (mode & 0o777) as _;
         ds.sem_perm.uid = uid.unwrap_or(ds.sem_perm.uid);
         ds.sem_perm.gid = gid.unwrap_or(ds.sem_perm.gid);
         let buffer: *mut libc::semid_ds = &mut ds;

@@ -5,9 +5,10 @@
 //! its key from the start; there the header's ready word, stored last, and a semaphore that the creator holds
 //! with undo tell a ring in the making from an abandoned one. On every failure nothing is left behind.
 
+use super::HugePages;
+use super::keyed;
 use super::token::Tokens;
 use super::view::{self, View};
-use super::{HugePages, open};
 use super::{Memory, Pages, Place, Segment, Sems, sem_names};
 use crate::error::{CreateError, OsError};
 use crate::layout::alleged;
@@ -16,7 +17,6 @@ use crate::layout::header::{self, Header};
 use crate::os::memfd::{self, Seals};
 use crate::os::mmap::{self, Mapping};
 use crate::os::posix_sem::NamedSem;
-use crate::os::sysv_sem::SemSet;
 use crate::os::{clock, file, process, random, sysv_shm};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,8 +26,6 @@ use zerocopy::FromZeros;
 
 /// Size of a huge page.
 const HUGE: u64 = 2 << 20;
-/// The semaphore that the creator of a System V ring holds while it is at work.
-const CREATOR: u16 = 0;
 
 /// Everything that decides what a new ring is like.
 #[derive(Clone, Debug)]
@@ -119,8 +117,12 @@ fn create_nameless(
     plan: &Plan,
 ) -> Result<Segment, OsError> {
     let fd: OwnedFd = memfd::create(name, plan.huge_pages == HugePages::HugeTlb)?;
-    file::set_mode(fd.as_fd(), plan.mode)?;
+    // Memory files that cannot be executed refuse the bit that says so.
+    file::set_mode(fd.as_fd(), plan.mode & 0o666)?;
     let (memory, pages) = give_memory(fd.as_fd(), plan)?;
+    if plan.uid.is_some() || plan.gid.is_some() {
+        file::set_owner(fd.as_fd(), plan.uid, plan.gid)?;
+    }
     let unfinished = fill(memory, pages, place, plan)?;
     if sealed {
         memfd::seal(fd.as_fd(), Seals::GROW.and(Seals::SHRINK).and(Seals::SEAL))?;
@@ -245,6 +247,10 @@ fn fill(memory: Memory, pages: Pages, place: &Place, plan: &Plan) -> Result<Unfi
             consumer: Arc::new(NamedSem::create(&consumer, plan.mode)?),
             producer: Arc::new(NamedSem::create(&producer, plan.mode)?),
         });
+        if plan.uid.is_some() || plan.gid.is_some() {
+            NamedSem::set_owner(&consumer, plan.uid, plan.gid)?;
+            NamedSem::set_owner(&producer, plan.uid, plan.gid)?;
+        }
     }
     view::write_header(&unfinished.memory, &header);
     Ok(unfinished)
@@ -255,74 +261,20 @@ fn exists(op: &'static str, place: &Place) -> OsError {
     OsError::new(op, place.to_string(), ErrorKind::AlreadyExists.into())
 }
 
-/// The kernel objects of a System V ring in the making. Dropping it removes them.
-struct Keyed {
-    set: SemSet,
-    shm: Option<sysv_shm::Id>,
-    keep: bool,
-}
-
-impl Drop for Keyed {
-    fn drop(&mut self) {
-        if !self.keep {
-            if let Some(shm) = self.shm {
-                let _ = sysv_shm::remove(shm);
-            }
-            // Nothing to do about failures: somebody else removed them first.
-            let _ = self.set.remove();
-        }
-    }
-}
-
 /// A System V segment, with its semaphore set under the same key.
 fn create_keyed(key: i32, place: &Place, plan: &Plan) -> Result<Segment, OsError> {
-    let sems = 1 + plan.geometry.participants as u16;
-    let set = match SemSet::create(key, sems, plan.mode) {
-        Err(e) if e.source.kind() == ErrorKind::AlreadyExists && remove_abandoned(key) => {
-            SemSet::create(key, sems, plan.mode)?
-        }
-        made => made?,
-    };
-    let mut keyed = Keyed {
-        set,
-        shm: None,
-        keep: false,
-    };
-    if !set.try_hold(CREATOR)? {
-        return Err(exists("semop", place));
-    }
-    let shm = sysv_shm::create(key, plan.segment_bytes() as usize, plan.mode)?;
-    keyed.shm = Some(shm);
+    let sems = keyed::FIRST_TOKEN + plan.geometry.participants as u16;
+    let mut making = keyed::begin(key, sems, plan.mode, place)?;
+    let shm = making.segment(key, plan.segment_bytes() as usize, plan.mode)?;
     if plan.uid.is_some() || plan.gid.is_some() {
         sysv_shm::set_owner(shm, plan.uid, plan.gid)?;
-        set.set_owner(plan.uid, plan.gid)?;
     }
+    // The set may have been begun by somebody else.
+    making.set.set_access(plan.mode, plan.uid, plan.gid)?;
     let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
     let pages = place_pages(&memory, plan)?;
     let mut unfinished = fill(memory, pages, place, plan)?;
-    set.release(CREATOR)?;
-    keyed.keep = true;
+    let set = making.keep()?;
     unfinished.keep_sems();
     Ok(unfinished.finish(place, Tokens::Sems(set)))
-}
-
-/// Removes what a creator that died at work left under `key`. `false` if there is a ring, or a living
-/// creator, or something that is not ours.
-fn remove_abandoned(key: i32) -> bool {
-    let Ok(set) = SemSet::find(key) else {
-        return false;
-    };
-    // A set that was never used belongs to a creator between its first two calls.
-    let abandoned = set.ever_used().unwrap_or(false) && !set.is_held(CREATOR).unwrap_or(true);
-    if !abandoned {
-        return false;
-    }
-    match sysv_shm::find(key) {
-        Err(e) if e.source.kind() == ErrorKind::NotFound => set.remove().is_ok(),
-        Ok(shm) if open::is_unfinished(shm) => {
-            let _ = sysv_shm::remove(shm);
-            set.remove().is_ok()
-        }
-        _ => false,
-    }
 }

@@ -7,6 +7,7 @@
 mod backing;
 mod copy;
 mod create;
+mod keyed;
 mod memory;
 mod name;
 mod open;

@@ -1,5 +1,6 @@
 //! Finding a ring that somebody else made, and believing nothing about it that was not checked.
 
+use super::keyed::{self, Removed};
 use super::token::Tokens;
 use super::view;
 use super::{Memory, Pages, Place, Segment, Sems, sem_names};
@@ -103,13 +104,25 @@ fn not_a_ring(place: &Place, found: NotARing) -> OpenError {
 /// Maps and checks the file behind `fd`.
 fn attach_descriptor(fd: OwnedFd, place: Place, expect: &Expect) -> Result<Segment, OpenError> {
     let facts = file::facts(fd.as_fd())?;
-    if let Some(found) = wrong_kind(&facts) {
-        return Err(not_a_ring(&place, found));
-    }
+    check_kind(&fd, &facts, &place)?;
     let len = usize::try_from(facts.size).map_err(|_| not_a_ring(&place, NotARing::Other))?;
     let memory = Memory::Mapped(Mapping::of(fd.as_fd(), len)?);
     let checked = believe(&memory, &place, expect)?;
-    finish(memory, Tokens::Locks(fd), checked, place, expect)
+    // Every ring is allocated when it is made. One with holes is a trap: filling them would be on us.
+    let whole = facts.allocated >= facts.size;
+    finish(memory, Tokens::Locks(fd), checked, place, expect, whole)
+}
+
+/// Refuses what cannot be a ring, before anything is mapped.
+fn check_kind(fd: &OwnedFd, facts: &FileFacts, place: &Place) -> Result<(), OpenError> {
+    if let Some(found) = wrong_kind(facts) {
+        return Err(not_a_ring(place, found));
+    }
+    let mut magic = [0; header::MAGIC.len()];
+    if file::read_start(fd.as_fd(), &mut magic)? < magic.len() || magic != header::MAGIC {
+        return Err(not_a_ring(place, NotARing::NoMagic));
+    }
+    Ok(())
 }
 
 /// Attaches and checks the segment under `key`.
@@ -126,34 +139,43 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
         return Err(not_a_ring(place, NotARing::TooShort(size)));
     }
     let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
-    // The key exists before the ring is finished: give its creator a moment.
-    let mut tries = 0;
-    let checked = loop {
-        match believe(&memory, place, expect) {
-            Err(OpenError::Unfinished { .. }) if tries < FINISH_TRIES => {
-                tries += 1;
-                std::thread::sleep(FINISH_PAUSE);
-            }
-            verdict => break verdict?,
-        }
+    let checked = believe_in_time(&memory, key, place, expect)?;
+    let Some(set) = keyed::find_set(key)? else {
+        return Err(mismatch("semaphores", "a set of this ring's", "none"));
     };
-    let set = SemSet::find(key).map_err(not_found)?;
-    if u32::from(set.count()) <= checked.geometry.participants {
-        return Err(OpenError::Mismatch {
-            field: "semaphores",
-            expected: (checked.geometry.participants + 1).to_string(),
-            found: set.count().to_string(),
-        });
+    let needed = u32::from(keyed::FIRST_TOKEN) + checked.geometry.participants;
+    if u32::from(set.count()) != needed {
+        return Err(mismatch("semaphores", needed, set.count()));
     }
-    finish(memory, Tokens::Sems(set), checked, place.clone(), expect)
+    finish(
+        memory,
+        Tokens::Sems(set),
+        checked,
+        place.clone(),
+        expect,
+        true,
+    )
 }
 
-/// Whether the segment `shm` is a ring in the making.
-pub(super) fn is_unfinished(shm: sysv_shm::Id) -> bool {
-    let Ok(memory) = sysv_shm::attach(shm, false).map(Memory::Attached) else {
-        return false;
-    };
-    view::read_header(&memory).is_some_and(|header| header.ready == 0)
+/// Like [`believe`], but gives a living creator a moment to finish: a key exists before its ring does.
+fn believe_in_time(
+    memory: &Memory,
+    key: i32,
+    place: &Place,
+    expect: &Expect,
+) -> Result<Checked, OpenError> {
+    for _ in 0..FINISH_TRIES {
+        // Asked before the header is read, so that a ring finished in between is not missed.
+        let making = keyed::is_in_the_making(key)?;
+        match believe(memory, place, expect) {
+            Err(OpenError::Unfinished { .. }) if making => std::thread::sleep(FINISH_PAUSE),
+            Err(OpenError::Unfinished { .. }) if keyed::find_set(key)?.is_none() => {
+                return Err(not_a_ring(place, NotARing::NoMagic));
+            }
+            verdict => return verdict,
+        }
+    }
+    believe(memory, place, expect)
 }
 
 /// Copies the header, checks it, and compares it with what the caller expects.
@@ -236,10 +258,11 @@ fn finish(
     checked: Checked,
     place: Place,
     expect: &Expect,
+    whole: bool,
 ) -> Result<Segment, OpenError> {
     let (ptr, len) = (memory.as_ptr(), memory.len());
     mmap::dont_fork(ptr, len)?;
-    if expect.prefault {
+    if expect.prefault && whole {
         mmap::populate_write(ptr, len)?;
     }
     if expect.lock {
@@ -272,10 +295,7 @@ pub(crate) fn unlink(place: &Place) -> Result<(), OpenError> {
     match place {
         Place::Path { path, .. } => {
             let fd = open_file(path, place)?;
-            let facts = file::facts(fd.as_fd())?;
-            if let Some(found) = wrong_kind(&facts) {
-                return Err(not_a_ring(place, found));
-            }
+            check_kind(&fd, &file::facts(fd.as_fd())?, place)?;
             let memory = Memory::Mapped(Mapping::of(fd.as_fd(), HEADER_BYTES)?);
             remove_sems(&memory, place)?;
             Ok(file::unlink(path)?)
@@ -320,27 +340,11 @@ pub(crate) fn is_current(segment: &Segment) -> bool {
 
 /// The two System V objects of a ring.
 fn unlink_keyed(key: i32, place: &Place) -> Result<(), OpenError> {
-    let set = SemSet::find(key).ok();
-    match sysv_shm::find(key) {
-        Ok(shm) => {
-            let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
-            let unfinished =
-                set.is_some() && view::read_header(&memory).is_some_and(|h| h.ready == 0);
-            if !unfinished {
-                remove_sems(&memory, place)?;
-            }
-            sysv_shm::remove(shm)?;
-        }
-        Err(e) if e.source.kind() == ErrorKind::NotFound && set.is_none() => {
-            return Err(OpenError::NotFound {
-                name: place.to_string(),
-            });
-        }
-        Err(e) if e.source.kind() == ErrorKind::NotFound => {}
-        Err(e) => return Err(e.into()),
+    match keyed::remove(key, |memory| remove_sems(memory, place))? {
+        Removed::Ring => Ok(()),
+        Removed::Nothing => Err(OpenError::NotFound {
+            name: place.to_string(),
+        }),
+        Removed::Stranger => Err(not_a_ring(place, NotARing::NoMagic)),
     }
-    if let Some(set) = set {
-        set.remove()?;
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! undo. Either way the kernel lets go of it when the holder dies, at any instruction, and not before.
 //! Process ids are never used to decide anything.
 
+use super::keyed;
 use crate::error::OsError;
 use crate::os::sysv_sem::SemSet;
 use crate::os::{file, locks};
@@ -19,7 +20,7 @@ const TOKEN_BASE: u64 = 1 << 62;
 pub(crate) enum Tokens {
     /// The segment's own descriptor; no lock is ever taken through it.
     Locks(OwnedFd),
-    /// A semaphore set: number `i + 1` for participant `i`, number 0 for the creator.
+    /// A semaphore set; see `keyed`.
     Sems(SemSet),
 }
 
@@ -38,7 +39,7 @@ pub(crate) enum Token {
 /// The semaphore of participant `index`.
 fn sem_index(index: u32) -> u16 {
     // A table has at most a few hundred entries, far below 2^16.
-    index as u16 + 1
+    keyed::FIRST_TOKEN + index as u16
 }
 
 impl Tokens {
@@ -46,7 +47,8 @@ impl Tokens {
     pub(crate) fn try_hold(self: &Arc<Self>, index: u32) -> Result<Option<Token>, OsError> {
         match &**self {
             Self::Locks(fd) => {
-                // A description of its own, so that neither fork nor a passed descriptor keeps it alive.
+                // A description of its own: a descriptor of the ring that was passed on does not keep it alive.
+                // One inherited by fork does, until the child execs or exits.
                 let descriptor = file::reopen(fd.as_fd())?;
                 let held = locks::try_lock(descriptor.as_fd(), TOKEN_BASE + u64::from(index))?;
                 Ok(held.then_some(Token::Lock { descriptor }))

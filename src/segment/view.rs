@@ -181,6 +181,11 @@ impl Lane<'_> {
         self.slots.payload_bytes
     }
 
+    /// Whether a cache line holds more than one slot.
+    pub(crate) fn slots_share_lines(self) -> bool {
+        self.slots.stride < 64
+    }
+
     /// The first byte of the slot of `position`.
     #[inline(always)]
     fn slot(self, position: u64) -> *mut u8 {
@@ -196,7 +201,7 @@ impl Lane<'_> {
         unsafe { self.slot(position).add(self.slots.payload_offset as usize) }
     }
 
-    /// Asks for the lines that the producer will write some messages after `position`.
+    /// Asks for the lines of a slot some messages after `position`, to be written.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, position: u64) {
         if self.slots.ahead == 0 {

@@ -1,0 +1,143 @@
+//! What the fuzz targets share: a ring made of somebody's bytes, and everything one can do with it.
+//!
+//! Only the public interface of the library is used. Rings are sealed memory files, so nothing is left behind
+//! and nothing can be truncated under the library's hands. Every wait has a deadline of a few microseconds.
+
+use annulus::{Ring, Wait, spsc};
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+/// Offsets of the wire format.
+pub const CONTROL: u64 = 4096;
+/// The participant table.
+pub const TABLE: u64 = 5120;
+/// Slot 0.
+pub const DATA: u64 = 8192;
+
+/// A memory file of `len` bytes, zero but for `parts` (offset and bytes), that can no longer shrink.
+pub fn sealed(len: u64, parts: &[(u64, &[u8])]) -> OwnedFd {
+    // SAFETY: a static zero-terminated name; the descriptor is new and owned by nobody else.
+    let fd = unsafe {
+        libc::memfd_create(
+            c"fuzz".as_ptr(),
+            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+        )
+    };
+    assert!(fd >= 0, "no memfd");
+    // SAFETY: just made.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    file.set_len(len).expect("room");
+    for (at, bytes) in parts {
+        let fits = len.saturating_sub(*at).min(bytes.len() as u64) as usize;
+        file.write_all_at(&bytes[..fits], *at).expect("write");
+    }
+    // SAFETY: a live descriptor and an integer.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) };
+    assert_eq!(done, 0, "no seals");
+    file.into()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_micros(20)
+}
+
+/// Opens the ring behind `fd`, as bytes and as two types, and uses it in every way. Errors are fine.
+pub fn exercise(fd: OwnedFd) {
+    let open = |fd: &OwnedFd| fd.try_clone().expect("dup");
+    if let Ok(ring) = spsc::<u64>("fuzz")
+        .prefault(false)
+        .open_descriptor(open(&fd))
+    {
+        use_values(&ring);
+    }
+    if let Ok(ring) = spsc::<[u32; 3]>("fuzz")
+        .prefault(false)
+        .open_descriptor(open(&fd))
+    {
+        use_values(&ring);
+    }
+    if let Ok(ring) = spsc::<[u8]>("fuzz").prefault(false).open_descriptor(fd) {
+        // One message must not cost a gigabyte of this process's memory.
+        if ring.slot_size() <= 1 << 16 {
+            use_bytes(&ring);
+        }
+    }
+}
+
+fn use_values<T: annulus::Element + Default + Copy>(ring: &Ring<T>) {
+    let value = T::default();
+    let wait = Wait::park().spin_for(Duration::ZERO);
+    let _ = (
+        ring.status(),
+        ring.is_current(),
+        ring.capacity(),
+        ring.instance(),
+    );
+    // The producer's first look, then the consumer's; either may find the words corrupt.
+    let mut tx = ring.producer().ok();
+    let mut rx = ring.consumer().ok();
+    for round in 0..3 {
+        if let Some(tx) = &mut tx {
+            let _ = (tx.try_push(&value), tx.push_until(&value, wait, soon()));
+            if let Ok(mut run) = tx.try_claim_run(3) {
+                for i in 0..run.len() {
+                    run.write(i, &value);
+                }
+                let n = round.min(run.len());
+                run.commit_first(n);
+            }
+            let _ = tx.try_claim().map(|loan| loan.commit());
+            assert!(tx.len() <= tx.capacity());
+        }
+        if let Some(rx) = &mut rx {
+            let _ = (rx.try_pop(), rx.pop_until(wait, soon()));
+            let _ = rx.try_sample().map(|sample| sample.read());
+            assert!(rx.drain(5).count() <= 5);
+            assert!(rx.len() <= rx.capacity());
+        }
+        let _ = ring.status();
+    }
+    let (tx, rx) = (tx.take(), rx.take());
+    if let Some(tx) = tx {
+        tx.close();
+    }
+    if let Some(rx) = rx {
+        rx.close();
+    }
+    assert!(ring.producer().is_err() || ring.consumer().is_ok() || ring.status().is_ok());
+}
+
+fn use_bytes(ring: &Ring<[u8]>) {
+    let mut bytes = vec![0; ring.slot_size()];
+    let wait = Wait::spin();
+    let _ = ring.status();
+    let mut rx = ring.consumer().ok();
+    let mut tx = ring.producer().ok();
+    for _ in 0..3 {
+        if let Some(rx) = &mut rx {
+            let _ = rx.try_pop_into(&mut bytes);
+            let _ = rx.pop_into_until(&mut bytes, wait, soon());
+            if let Ok(sample) = rx.try_sample() {
+                sample.read_at(bytes.len() / 2, &mut bytes[..1]);
+            }
+            let mut drain = rx.drain(3);
+            while drain.next_into(&mut bytes) {}
+        }
+        if let Some(tx) = &mut tx {
+            let _ = tx.try_push(&bytes);
+            if let Ok(mut loan) = tx.try_claim() {
+                loan.write_at(bytes.len() / 2, &bytes[..1]);
+                loan.commit();
+            }
+        }
+    }
+    // Leave in order, and come again.
+    drop((tx, rx));
+    let _ = (
+        ring.consumer().is_ok(),
+        ring.producer().is_ok(),
+        ring.status(),
+    );
+}
