@@ -48,8 +48,11 @@ struct Slots {
     stride: u64,
     payload_offset: u64,
     payload_bytes: usize,
-    /// Slots to prefetch ahead; 0 for rings too small for it.
+    /// Slots to prefetch ahead.
     ahead: u64,
+    /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
+    /// rings too small for it.
+    ahead_mask: u64,
     /// Bytes of that slot to prefetch beyond its first line.
     ahead_bytes: usize,
 }
@@ -122,10 +125,10 @@ impl View {
                 stride: geometry.stride,
                 payload_offset: u64::from(geometry.payload_offset),
                 payload_bytes: geometry.payload_bytes as usize,
-                ahead: if ahead * 4 <= geometry.capacity {
-                    ahead
-                } else {
-                    0
+                ahead,
+                ahead_mask: match ahead * 4 <= geometry.capacity {
+                    true => (64 / geometry.stride).max(1) - 1,
+                    false => u64::MAX,
                 },
                 ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
             },
@@ -204,7 +207,7 @@ impl Lane<'_> {
     /// Asks for the lines of a slot some messages after `position`, to be written.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, position: u64) {
-        if self.slots.ahead == 0 {
+        if position & self.slots.ahead_mask != 0 {
             return;
         }
         let slot = self.slot(position.wrapping_add(self.slots.ahead));
