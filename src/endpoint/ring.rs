@@ -93,7 +93,7 @@ impl<T: Element + ?Sized> Ring<T> {
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &*self.segment.tokens {
             Tokens::Locks(fd) => Some(fd.as_fd()),
-            Tokens::Sems(_) => None,
+            Tokens::Sems { .. } => None,
         }
     }
 

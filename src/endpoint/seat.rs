@@ -114,16 +114,16 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let token = self.token.take();
         if self.pid != process::pid() {
-            // In a forked child: the seat is the parent's, and so is the semaphore of a System V token.
-            if let Some(Token::Sem { .. }) = &token {
-                std::mem::forget(token);
-            }
+            // In a forked child: the seat is the parent's.
             return;
         }
-        // Release T1: pairs with the Acquire of the successor and of `state_of`.
-        self.view.participant(self.index).state.store(LEFT, Release);
-        drop(token);
+        if self.settled {
+            // Release T1: pairs with the Acquire of the successor and of `state_of`.
+            self.view.participant(self.index).state.store(LEFT, Release);
+        }
+        if let Some(token) = self.token.take() {
+            token.release();
+        }
     }
 }

@@ -30,6 +30,19 @@ pub(crate) fn try_lock(fd: BorrowedFd<'_>, offset: u64) -> Result<bool, OsError>
     }
 }
 
+/// Gives the byte back, also while copies of the descriptor are still open somewhere. Success also if this
+/// description did not have it.
+pub(crate) fn unlock(fd: BorrowedFd<'_>, offset: u64) -> Result<(), OsError> {
+    let unlocked = one_byte(offset).and_then(|mut lock| {
+        lock.l_type = libc::F_UNLCK as libc::c_short;
+        // SAFETY: a borrowed descriptor and a live flock, which the kernel only reads.
+        retry(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &lock) })
+    });
+    unlocked
+        .map(|_| ())
+        .map_err(|e| OsError::new("fcntl (F_OFD_SETLK)", file::shown_fd(fd), e))
+}
+
 /// True if another description, of any process, has the byte now. The own lock does not count.
 pub(crate) fn locked_by_other(fd: BorrowedFd<'_>, offset: u64) -> Result<bool, OsError> {
     let asked = one_byte(offset).and_then(|mut lock| {
@@ -98,6 +111,17 @@ mod tests {
         assert!(try_lock(a.as_fd(), FAR).unwrap());
         drop(file::reopen(a.as_fd()).unwrap());
         assert!(locked_by_other(b.as_fd(), FAR).unwrap());
+    }
+
+    #[test]
+    fn unlocking_releases_the_byte_while_copies_of_the_descriptor_live_on() {
+        let (a, b) = file_and_private();
+        assert!(try_lock(a.as_fd(), FAR).unwrap());
+        let copy = a.try_clone().unwrap();
+        unlock(a.as_fd(), FAR).unwrap();
+        drop(a);
+        assert!(!locked_by_other(b.as_fd(), FAR).unwrap());
+        drop(copy);
     }
 
     #[test]

@@ -276,5 +276,5 @@ fn create_keyed(key: i32, place: &Place, plan: &Plan) -> Result<Segment, OsError
     let mut unfinished = fill(memory, pages, place, plan)?;
     let set = making.keep()?;
     unfinished.keep_sems();
-    Ok(unfinished.finish(place, Tokens::Sems(set)))
+    Ok(unfinished.finish(place, Tokens::Sems { set, shm }))
 }

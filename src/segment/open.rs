@@ -149,7 +149,7 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
     }
     finish(
         memory,
-        Tokens::Sems(set),
+        Tokens::Sems { set, shm },
         checked,
         place.clone(),
         expect,
@@ -331,7 +331,7 @@ pub(crate) fn is_current(segment: &Segment) -> bool {
                 _ => false,
             }
         }
-        (Place::Key { key, .. }, Tokens::Sems(set)) => {
+        (Place::Key { key, .. }, Tokens::Sems { set, .. }) => {
             SemSet::find(*key).is_ok_and(|there| there == *set)
         }
         _ => true,

@@ -8,9 +8,8 @@
 use super::keyed;
 use crate::error::OsError;
 use crate::os::sysv_sem::SemSet;
-use crate::os::{file, locks};
+use crate::os::{file, locks, sysv_shm};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 /// Byte offset of token 0; token `i` is `i` bytes further. No file is that long.
 const TOKEN_BASE: u64 = 1 << 62;
@@ -21,19 +20,16 @@ pub(crate) enum Tokens {
     /// The segment's own descriptor; no lock is ever taken through it.
     Locks(OwnedFd),
     /// A semaphore set; see `keyed`.
-    Sems(SemSet),
+    Sems { set: SemSet, shm: sysv_shm::Id },
 }
 
-/// A held token. Dropping it lets go.
+/// A held token. Dropping it without [`Token::release`] lets go when the process ends, at the latest.
 #[derive(Debug)]
 pub(crate) enum Token {
-    /// The lock is on this description; closing it unlocks.
-    Lock {
-        #[allow(dead_code)] // Held for its Drop.
-        descriptor: OwnedFd,
-    },
+    /// The lock on byte `offset` belongs to this description.
+    Lock { descriptor: OwnedFd, offset: u64 },
     /// Semaphore `index` of the set.
-    Sem { tokens: Arc<Tokens>, index: u16 },
+    Sem { set: SemSet, index: u16 },
 }
 
 /// The semaphore of participant `index`.
@@ -44,19 +40,21 @@ fn sem_index(index: u32) -> u16 {
 
 impl Tokens {
     /// Takes token `index` if nobody holds it.
-    pub(crate) fn try_hold(self: &Arc<Self>, index: u32) -> Result<Option<Token>, OsError> {
-        match &**self {
+    pub(crate) fn try_hold(&self, index: u32) -> Result<Option<Token>, OsError> {
+        match self {
             Self::Locks(fd) => {
                 // A description of its own: a descriptor of the ring that was passed on does not keep it alive.
                 // One inherited by fork does, until the child execs or exits.
                 let descriptor = file::reopen(fd.as_fd())?;
-                let held = locks::try_lock(descriptor.as_fd(), TOKEN_BASE + u64::from(index))?;
-                Ok(held.then_some(Token::Lock { descriptor }))
+                let offset = TOKEN_BASE + u64::from(index);
+                let held = locks::try_lock(descriptor.as_fd(), offset)?;
+                Ok(held.then_some(Token::Lock { descriptor, offset }))
             }
-            Self::Sems(set) => Ok(set.try_hold(sem_index(index))?.then(|| Token::Sem {
-                tokens: Arc::clone(self),
-                index: sem_index(index),
-            })),
+            Self::Sems { set, .. } => {
+                let index = sem_index(index);
+                let held = set.try_hold(index)?;
+                Ok(held.then_some(Token::Sem { set: *set, index }))
+            }
         }
     }
 
@@ -64,18 +62,26 @@ impl Tokens {
     pub(crate) fn is_held(&self, index: u32) -> Result<bool, OsError> {
         match self {
             Self::Locks(fd) => locks::locked_by_other(fd.as_fd(), TOKEN_BASE + u64::from(index)),
-            Self::Sems(set) => set.is_held(sem_index(index)),
+            // A ring that was unlinked has no set any more, but the kernel still counts who has it attached.
+            Self::Sems { set, shm } => set
+                .is_held(sem_index(index))
+                .or_else(|_| Ok(sysv_shm::facts(*shm)?.attached > 1)),
         }
     }
 }
 
-impl Drop for Token {
-    fn drop(&mut self) {
-        if let Self::Sem { tokens, index } = self
-            && let Tokens::Sems(set) = &**tokens
-        {
-            // Fails only when the set was removed: then there is nothing left to let go of.
-            let _ = set.release(*index);
+impl Token {
+    /// Lets go at once. Not for a forked child that inherited the token: it is its parent's.
+    pub(crate) fn release(self) {
+        // Failures mean that the ring was removed: then there is nothing left to let go of.
+        match self {
+            // Closing alone would not do while some thread forks: the child has a copy until it execs.
+            Self::Lock { descriptor, offset } => {
+                let _ = locks::unlock(descriptor.as_fd(), offset);
+            }
+            Self::Sem { set, index } => {
+                let _ = set.release(index);
+            }
         }
     }
 }
