@@ -2,30 +2,26 @@
 //!
 //! System calls are watched from outside, by `strace` on a child that marks where the quiet part begins and
 //! ends; where there is no `strace`, those tests say so and pass. Allocations are counted by the allocator
-//! of this binary, for each thread by itself.
+//! of this binary, for each thread by itself. One last test uses that system calls can be watched from
+//! inside, too: it lets something happen right behind one.
 
 mod common;
 
-use annulus::{Consumer, Parking, Peer, Producer, TryPopError, TryPushError, Wait, WaitBackend};
-use common::child::{self, Args, Child, Start};
+use annulus::{Consumer, Peer, Producer, TryPopError, TryPushError, Wait};
+use common::alone;
+use common::child::{self, Args, Start};
 use common::clean::{Cleanup, TempDir};
 use common::flow::Msg;
 use common::spec::{self, Kind, Spec, Via};
-use common::{alone, eventually, take};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_child_plays_the_role_it_was_given() {
-    child::play(&[
-        ("alone", one_thread),
-        ("two threads", two_threads),
-        ("come and go", come_and_go),
-        ("look", look),
-    ]);
+    child::play(&[("alone", one_thread), ("two threads", two_threads)]);
 }
 
 // ---- allocations --------------------------------------------------------------------------------------
@@ -295,53 +291,92 @@ fn two_threads_that_poll_make_no_system_call() {
     makes_no_system_calls("two threads", 8);
 }
 
-// ---- what a slow kernel shows ---------------------------------------------------------------------------
+// ---- between two looks ----------------------------------------------------------------------------------
 
-/// Takes the producing end and leaves it in order, again and again, until told to stop.
-fn come_and_go(args: &Args) {
-    let ring = Spec::from_args(args).open(None);
-    child::report("running");
-    let stop = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < stop {
-        let tx = take(|| ring.producer());
-        std::thread::sleep(Duration::from_micros(1300));
-        drop(tx);
-        std::thread::sleep(Duration::from_micros(1300));
-    }
+/// Something that happens elsewhere, in the middle of what this thread does.
+type Event = Option<Box<dyn FnOnce()>>;
+
+thread_local! {
+    /// What happens just before the kernel is next asked about a token.
+    static BEFORE: RefCell<Event> = const { RefCell::new(None) };
+    /// What happens just after the kernel has next answered about a token.
+    static AFTER: RefCell<Event> = const { RefCell::new(None) };
 }
 
-/// Asks four hundred times how the producer is.
-fn look(args: &Args) {
-    let ring = Spec::from_args(args).open(None);
+/// Asks the kernel by `call`; if the question is about a token, lets happen what is due before and after.
+fn asked(about_a_token: bool, call: impl FnOnce() -> libc::c_long) -> i32 {
+    let happen = |event: &'static std::thread::LocalKey<RefCell<Event>>| {
+        if let Ok(Some(event)) = event.try_with(|event| event.take()) {
+            event();
+        }
+    };
+    if about_a_token {
+        happen(&BEFORE);
+    }
+    let answer = call();
+    if about_a_token {
+        happen(&AFTER);
+    }
+    answer as i32
+}
+
+/// Stands before the C library's function of this name in this binary, and does the same.
+///
+/// # Safety
+/// As `fcntl(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fcntl(fd: i32, command: i32, argument: usize) -> i32 {
+    asked(command == libc::F_OFD_GETLK, || {
+        // SAFETY: the caller's promise is handed on; 64-bit Linux passes the third argument in a register
+        // whether or not there is one.
+        unsafe { libc::syscall(libc::SYS_fcntl, fd, command, argument) }
+    })
+}
+
+/// Stands before the C library's function of this name in this binary, and does the same.
+///
+/// # Safety
+/// As `semctl(2)`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn semctl(id: i32, number: i32, command: i32, argument: usize) -> i32 {
+    asked(command == libc::GETVAL, || {
+        // SAFETY: as for `fcntl`.
+        unsafe { libc::syscall(libc::SYS_semctl, id, number, command, argument) }
+    })
+}
+
+/// A ring whose producer has left, and what its consumer sees of that end while `leaves` says whether
+/// another producer only comes, or comes and leaves, between the looks at kernel and table.
+fn seen_of_a_visitor(via: Via, leaves: bool) -> Peer {
+    let spec = Spec::new(via);
+    let _gone = Cleanup(|| spec.remove());
+    let ring = spec.create();
     let rx = ring.consumer().expect("a free end");
-    let mut seen = [0u32; 2];
-    for _ in 0..400 {
-        seen[usize::from(rx.producer_state() == Peer::Died)] += 1;
-    }
-    child::report(&format!("{} deaths", seen[1]));
+    drop(ring.producer().expect("a free end"));
+    let visitor = Rc::new(RefCell::new(None));
+    let (comes, seat) = (ring.clone(), Rc::clone(&visitor));
+    AFTER.set(Some(Box::new(move || {
+        *seat.borrow_mut() = Some(comes.producer().expect("left in order"));
+        if leaves {
+            BEFORE.set(Some(Box::new(move || drop(seat.take()))));
+        }
+    })));
+    let seen = rx.producer_state();
+    BEFORE.take();
+    assert!(AFTER.take().is_none(), "somebody came in between");
+    seen
 }
 
-/// Each answer of the kernel about a token is held back for two milliseconds, in which the other process
-/// comes and goes.
 #[test]
 fn an_endpoint_that_comes_while_it_is_looked_for_is_not_declared_dead() {
-    let _quiet = alone();
-    if !can_trace() {
-        return;
+    for via in [Via::Shm, Via::SysvName] {
+        assert_ne!(seen_of_a_visitor(via, false), Peer::Died, "{via:?}");
     }
-    for (via, call) in [(Via::Shm, "fcntl"), (Via::SysvName, "semctl")] {
-        let mut spec = Spec::new(via);
-        spec.back_end = WaitBackend::Futex;
-        spec.parking = Parking::Fenced;
-        let _gone = Cleanup(|| spec.remove());
-        let ring = spec.create();
-        let mut restless = Child::start("come and go", spec.args());
-        restless.expect("running");
-        eventually("it came", || ring.status().producer.generation > 0);
-        let inject = format!("inject={call}:delay_exit=2000");
-        let tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-        let mut looker = Start::new("look", spec.args()).under(&tracer).go();
-        looker.expect("0 deaths");
-        looker.finish();
+}
+
+#[test]
+fn an_endpoint_that_comes_and_leaves_while_it_is_looked_for_is_not_declared_dead() {
+    for via in [Via::Shm, Via::SysvName] {
+        assert_ne!(seen_of_a_visitor(via, true), Peer::Died, "{via:?}");
     }
 }

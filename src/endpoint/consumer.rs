@@ -97,6 +97,8 @@ impl<T: Element, M: Trust> Consumer<T, M> {
 
     /// Takes the oldest message, waiting for one as `wait` says.
     ///
+    /// A producer that was dropped without closing ends no wait: another may come.
+    ///
     /// # Errors
     /// [`PopError::PeerDied`] if there is none and the producer has died.
     #[inline(always)]

@@ -75,8 +75,9 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
 }
 
 impl<T: Element, M: Trust> Producer<T, M> {
-    /// Pushes copies of as many of `values`, from the first, as there is room for now, and says how many.
-    /// The consumer is notified once.
+    /// Pushes copies of as many of `values`, from the first, as are known to fit, at least one, and says how
+    /// many. The consumer is notified once. The consumer announces freed slots a quarter of the ring at a
+    /// time, so more may fit on the next call.
     ///
     /// # Errors
     /// If there is room for none.
@@ -201,7 +202,8 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
         Ok(Loan::new(self))
     }
 
-    /// Borrows a run of up to `n` slots, at least one, to be committed together.
+    /// Borrows a run of up to `n` slots, at least one, to be committed together. It may be shorter than the
+    /// room there is: the consumer announces freed slots a quarter of the ring at a time.
     ///
     /// # Errors
     /// [`TryPushError::Full`] if there is room for none.

@@ -41,16 +41,20 @@ pub(crate) const CONSUMER_SEAT: u32 = 1;
 
 /// What the table and the kernel together say about entry `index`.
 pub(crate) fn state_of(view: &View, tokens: &Tokens, index: u32) -> Result<Peer, OsError> {
-    // The token first: an owner that leaves stores LEFT before it lets go.
+    let entry = view.participant(index);
+    // Acquire T1, here and below: pairs with the Releases in `Seat::settle` and `Seat::drop`.
+    let owner = || (entry.state.load(Acquire), entry.generation.load(Acquire));
+    let before = owner();
     if tokens.is_held(index)? {
         return Ok(Peer::Alive);
     }
-    // Acquire T1: pairs with the Releases in `Seat::take` and `Seat::drop`.
-    Ok(match view.participant(index).state.load(Acquire) {
+    // An owner that leaves stores LEFT before it lets go. So one that was ACTIVE before the kernel said that
+    // nobody holds the token, and is so still, died; otherwise another one came in between.
+    let after = owner();
+    Ok(match after.0 {
         participant::FREE => Peer::Never,
-        // A successor may have come since the kernel was asked.
-        ACTIVE if tokens.is_held(index)? => Peer::Alive,
-        ACTIVE => Peer::Died,
+        ACTIVE if before == after => Peer::Died,
+        ACTIVE => Peer::Alive,
         _ => Peer::Left,
     })
 }

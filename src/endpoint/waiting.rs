@@ -26,12 +26,14 @@ pub(super) enum Stopped {
 }
 
 /// The moment `deadline` on the clock that futexes use; `u64::MAX` for never.
-fn absolute_ns(deadline: Option<Instant>, now_ns: u64) -> u64 {
+fn absolute_ns(deadline: Option<Instant>) -> u64 {
     match deadline {
         None => u64::MAX,
         Some(at) => {
+            // The span first, the clock after it: what passes in between lengthens the wait and never ends
+            // it early.
             let left = at.saturating_duration_since(Instant::now()).as_nanos();
-            now_ns.saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
+            clock::monotonic_ns().saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
         }
     }
 }
@@ -62,7 +64,7 @@ pub(super) fn wait_for<R>(
         }
         let now = clock::monotonic_ns();
         let progress = progress.get_or_insert_with(|| {
-            Progress::begin(wait, now, absolute_ns(deadline, now), signal.may_sleep())
+            Progress::begin(wait, now, absolute_ns(deadline), signal.may_sleep())
         });
         polls = 1;
         match progress.step(now) {

@@ -143,7 +143,7 @@ fn give_memory(fd: BorrowedFd<'_>, plan: &Plan) -> Result<(Memory, Pages), OsErr
         HugePages::No | HugePages::HugeTlb => Mapping::of(fd, bytes as usize)?,
         HugePages::Try => Mapping::of_huge_aligned(fd, bytes as usize)?,
     };
-    let memory = Memory::Mapped(mapping);
+    let memory = Memory::mapped(mapping);
     let pages = place_pages(&memory, plan)?;
     if plan.numa_node.is_some() {
         file::allocate(fd, bytes)?;
@@ -271,7 +271,7 @@ fn create_keyed(key: i32, place: &Place, plan: &Plan) -> Result<Segment, OsError
     }
     // The set may have been begun by somebody else.
     making.set.set_access(plan.mode, plan.uid, plan.gid)?;
-    let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
+    let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     let pages = place_pages(&memory, plan)?;
     let mut unfinished = fill(memory, pages, place, plan)?;
     let set = making.keep()?;

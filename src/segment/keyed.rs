@@ -189,7 +189,7 @@ fn is_unfinished(shm: sysv_shm::Id, set: &SemSet) -> Result<bool, OsError> {
     if sysv_shm::facts(shm)?.creator_pid != set.last_pid(MARK)? {
         return Ok(false);
     }
-    let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
+    let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     let blank = [header::MAGIC, [0; 8]];
     Ok(view::read_header(&memory).is_some_and(|h| h.ready == 0 && blank.contains(&h.magic)))
 }
@@ -221,7 +221,7 @@ pub(super) fn remove<E: From<OsError>>(
             _ => Removed::Nothing,
         });
     };
-    let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
+    let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     if view::read_header(&memory).is_some_and(|h| h.magic == header::MAGIC) {
         before(&memory)?;
     } else {

@@ -106,7 +106,7 @@ fn attach_descriptor(fd: OwnedFd, place: Place, expect: &Expect) -> Result<Segme
     let facts = file::facts(fd.as_fd())?;
     check_kind(&fd, &facts, &place)?;
     let len = usize::try_from(facts.size).map_err(|_| not_a_ring(&place, NotARing::Other))?;
-    let memory = Memory::Mapped(Mapping::of(fd.as_fd(), len)?);
+    let memory = Memory::mapped(Mapping::of(fd.as_fd(), len)?);
     let checked = believe(&memory, &place, expect)?;
     // Every ring is allocated when it is made. One with holes is a trap: filling them would be on us.
     let whole = facts.allocated >= facts.size;
@@ -138,7 +138,7 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
     if size < LEAST_BYTES {
         return Err(not_a_ring(place, NotARing::TooShort(size)));
     }
-    let memory = Memory::Attached(sysv_shm::attach(shm, false)?);
+    let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     let checked = believe_in_time(&memory, key, place, expect)?;
     let Some(set) = keyed::find_set(key)? else {
         return Err(mismatch("semaphores", "a set of this ring's", "none"));
@@ -296,7 +296,7 @@ pub(crate) fn unlink(place: &Place) -> Result<(), OpenError> {
         Place::Path { path, .. } => {
             let fd = open_file(path, place)?;
             check_kind(&fd, &file::facts(fd.as_fd())?, place)?;
-            let memory = Memory::Mapped(Mapping::of(fd.as_fd(), HEADER_BYTES)?);
+            let memory = Memory::mapped(Mapping::of(fd.as_fd(), HEADER_BYTES)?);
             remove_sems(&memory, place)?;
             Ok(file::unlink(path)?)
         }

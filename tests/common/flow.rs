@@ -90,6 +90,10 @@ impl AnyRing {
         either!(AnyRing, self, ring => ring.instance())
     }
 
+    pub fn backing(&self) -> annulus::Backing {
+        either!(AnyRing, self, ring => ring.backing())
+    }
+
     pub fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         either!(AnyRing, self, ring => ring.descriptor())
     }

@@ -205,22 +205,18 @@ impl Spec {
         let _ = annulus::unlink(self.backing(), &self.name);
     }
 
-    /// Panics if something of the ring `instance` is still to be found on this machine.
-    pub fn assert_gone(&self, instance: u64) {
-        let there = match self.backing() {
+    /// Panics if something of `ring`, which was unlinked, is still to be found on this machine.
+    pub fn assert_gone(&self, ring: &AnyRing) {
+        let there = match ring.backing() {
             Backing::SysV { key: Some(key) } => sysv_has(key),
-            Backing::SysV { key: None } => annulus::list().iter().any(|ring| {
-                let status = ring.status.as_ref();
-                status.is_ok_and(|status| status.instance == instance)
-            }),
             Backing::File => Path::new(&self.name).exists(),
             _ => false,
         };
         assert!(!there, "{self:?} left its memory behind");
-        let left = shm_names_with(&self.name);
-        assert!(left.is_empty(), "left behind: {left:?}");
-        let left = shm_names_with(&format!("{instance:016x}"));
-        assert!(left.is_empty(), "left behind: {left:?}");
+        for part in [self.name.clone(), format!("{:016x}", ring.instance())] {
+            let left = shm_names_with(&part);
+            assert!(left.is_empty(), "left behind: {left:?}");
+        }
     }
 }
 

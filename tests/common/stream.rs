@@ -130,9 +130,8 @@ pub fn flow(spec: &Spec, count: u64, lazy: u64) -> u64 {
         (status.producer.state, status.consumer.state),
         (Peer::Left, Peer::Left)
     );
-    let instance = ring.instance();
     ring.unlink();
-    spec.assert_gone(instance);
+    spec.assert_gone(&ring);
     sent.parse().expect("a number")
 }
 
