@@ -1373,7 +1373,13 @@ fn role_churn(args: &[&str]) {
     let options = spsc::<u64>(*name).capacity(64).backing(backing_named(kind));
     println!("#ready");
     loop {
+        let begun = Instant::now();
         let ring = options.create().expect("create");
+        // The ring stays longer than it took to make, so that kills find it often.
+        let made = begun.elapsed();
+        while begun.elapsed() < 6 * made {
+            std::hint::spin_loop();
+        }
         ring.unlink().expect("unlink");
     }
 }
