@@ -49,6 +49,10 @@ const HEADER: &str = "loom-tests/src/models/header.rs";
 const RELEASE: &[(&str, &str)] = &[("Release", "Relaxed")];
 const ACQUIRE: &[(&str, &str)] = &[("Acquire", "Relaxed")];
 
+/// A look that passes given-up slots publishes its gate at the end only.
+const SKIPS_TOLD_ONCE: &[(&str, &str)] =
+    &[("if self.gate_is_due() { self.publish_gate(control); }", "")];
+
 const FUTEX: (&str, &str) = ("park", "a_consumer_asleep_on_a_futex_is_woken");
 const GATE: (&str, &str) = ("full", "the_gate_hands_back_only_what_was_read");
 const LAPS: (&str, &str) = ("publish", "messages_come_in_order_through_a_ring_that_laps");
@@ -103,14 +107,20 @@ const fn mutant(
 /// All of them.
 #[rustfmt::skip]
 pub const MUTANTS: &[Mutant] = &[
-    mutant("publish_relaxed", "P1", (SPSC, "impl Tail / fn publish("), RELEASE,
+    mutant("publish_relaxed", "P1", (SPSC, "impl Tail / fn put("), RELEASE,
         ("publish", "a_message_that_is_seen_is_whole"), RACE),
     mutant("is_ready_relaxed", "P1", (SPSC, "fn is_ready("), ACQUIRE,
         ("publish", "the_fast_look_alone_sees_whole_messages"), RACE),
     mutant("look_slow_word_relaxed", "P1", (SPSC, "fn look_slow("),
         &[("words.at(self.next).load(Acquire)", "words.at(self.next).load(Relaxed)")],
         ("publish", "a_look_passes_over_a_slot_that_was_given_up"), RACE),
-    mutant("release_relaxed", "C1", (SPSC, "fn release("), RELEASE, SLOT, RACE),
+    mutant("take_relaxed", "P1", (SPSC, "impl Head / fn take<"), ACQUIRE,
+        ("publish", "a_take_alone_sees_whole_messages"), RACE),
+    mutant("release_relaxed", "C1", (SPSC, "fn release_at("), RELEASE, SLOT, RACE),
+    mutant("released_before_it_is_read", "C1", (SPSC, "impl Head / fn take<"),
+        &[("self.release_at(word, position);", ""),
+          ("let message = read(position);", "self.release_at(word, position); let message = read(position);")],
+        SLOT, RACE),
     mutant("refill_exact_relaxed", "C1", (SPSC, "fn refill_exact("), ACQUIRE, SLOT, RACE),
     mutant("gate_store_relaxed", "G1", (SPSC, "fn publish_gate("), RELEASE, GATE, RACE),
     mutant("refill_gate_relaxed", "G1", (SPSC, "fn refill("),
@@ -168,6 +178,10 @@ pub const MUTANTS: &[Mutant] = &[
         &[("compare_exchange(ASLEEP, AWAKE,", "compare_exchange(ASLEEP, ASLEEP,")], HEALS, WRONG),
     mutant("gate_believed_only_within_a_lap", "order", (SPSC, "fn refill("),
         &[("unreleased > 2 * self.capacity", "unreleased > self.capacity")], LAG, CORRUPT),
+    mutant("skips_told_once_a_successor_is_lost", "order", (SPSC, "fn look_slow("), SKIPS_TOLD_ONCE,
+        ("skip", "a_consumer_killed_while_it_passes_given_up_slots_is_succeeded"), WRONG),
+    mutant("skips_told_once_the_producer_sees_a_lie", "order", (SPSC, "fn look_slow("), SKIPS_TOLD_ONCE,
+        ("skip", "a_producer_follows_a_consumer_past_given_up_slots"), CORRUPT),
     mutant("tail_stops_at_released", "order", (SPSC, "impl Tail / fn resume("),
         &[("stage != Stage::Untouched", "stage == Stage::Committed")], DEAD_PRODUCER, NOTICED),
     mutant("tail_stops_at_committed", "order", (SPSC, "impl Tail / fn resume("),

@@ -35,13 +35,13 @@ impl OsError {
             (_, K::PermissionDenied) => {
                 "check the owner and the mode of the ring (--mode at creation), or run as its owner"
             }
-            (_, K::StorageFull | K::QuotaExceeded) => {
-                "free space there, or ask for a smaller capacity or slot size"
-            }
             ("mlock", K::OutOfMemory) => "raise the limit on locked memory (ulimit -l)",
-            ("shmget", K::OutOfMemory) => "raise kernel.shmall, or ask for a smaller ring",
+            ("shmget (create)", K::OutOfMemory) => "raise kernel.shmall, or ask for a smaller ring",
             ("shmget" | "semget", K::InvalidInput) => {
                 "raise kernel.shmmax, or ask for a smaller ring"
+            }
+            (_, K::StorageFull | K::QuotaExceeded) => {
+                "free space there, or ask for a smaller capacity or slot size"
             }
             _ => return None,
         })
@@ -67,8 +67,8 @@ impl std::error::Error for OsError {
 impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, writer) = match self.word {
-            CorruptWord::Ready => ("ready word", "the producer's side"),
-            CorruptWord::Gate => ("gate", "the consumer"),
+            CorruptWord::Ready => ("ready word", "a peer"),
+            CorruptWord::Gate => ("gate", "the consumer's side"),
         };
         write!(
             f,
@@ -322,7 +322,9 @@ impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Occupied { pid } => write!(f, "process {pid} holds this end of the ring"),
-            Self::Closed => f.write_str("this end of the ring was closed for good"),
+            Self::Closed => {
+                f.write_str("the ring was closed for good; unlink it to begin a new one")
+            }
             Self::Corrupt(e) => e.fmt(f),
             Self::Os(e) => e.fmt(f),
         }
@@ -362,10 +364,42 @@ outcome!(PopError {
     TimedOut => "the ring stayed empty until the deadline"
 });
 
-impl std::error::Error for CreateError {}
-impl std::error::Error for OpenError {}
-impl std::error::Error for OpenOrCreateError {}
-impl std::error::Error for EndpointError {}
+impl std::error::Error for CreateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoSpace { cause, .. } => cause.source(),
+            Self::Os(e) => e.source(),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os(e) => e.source(),
+            _ => None,
+        }
+    }
+}
+
+impl std::error::Error for OpenOrCreateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(e) => e.source(),
+            Self::Create(e) => e.source(),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os(e) => e.source(),
+            _ => None,
+        }
+    }
+}
 
 impl From<OsError> for CreateError {
     fn from(e: OsError) -> Self {

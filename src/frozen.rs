@@ -66,6 +66,8 @@ at!(Participant {
     announce_len: 40,
 });
 
+// Sizes and lock offsets need 64 bits.
+const_assert_eq!(size_of::<usize>(), 8);
 // The format is little-endian; a big-endian build would read its own rings only.
 const_assert_eq!(cfg!(target_endian = "little"), true);
 // Futex words and ready words are accessed at their own size only.

@@ -203,7 +203,7 @@ fn honest(corrupt: Corrupt) -> ! {
 }
 
 impl Producer {
-    /// Looks for room for one message.
+    /// Looks for room for one message if there is no credit.
     pub(crate) fn room(&mut self, ask: Ask) -> Pushed {
         if self.tail.has_credit() {
             return Pushed::Done;
@@ -223,20 +223,23 @@ impl Producer {
         }
     }
 
-    /// Writes the payload of the next position.
+    /// Writes the payload of the next position, as through a loan.
     pub(crate) fn write(&self, value: u64) {
         self.rig.write(self.tail.next(), value);
     }
 
+    /// Commits the loan.
     pub(crate) fn publish(&mut self) {
         self.tail.publish(&self.rig.slots);
     }
 
+    /// Pushes as an endpoint does that copies.
     pub(crate) fn try_push(&mut self, ask: Ask, value: u64) -> Pushed {
         let room = self.room(ask);
         if room == Pushed::Done {
-            self.write(value);
-            self.publish();
+            let rig = &self.rig;
+            self.tail
+                .put(&rig.slots, |position| rig.write(position, value));
         }
         room
     }
@@ -292,11 +295,12 @@ impl Consumer {
         }
     }
 
-    /// Reads the payload of the next position.
+    /// Reads the payload of the next position, as through a sample.
     pub(crate) fn read(&self) -> u64 {
         self.rig.read(self.head.next())
     }
 
+    /// Drops the sample.
     pub(crate) fn release(&mut self) {
         self.head.release(&self.rig.slots);
     }
@@ -306,22 +310,37 @@ impl Consumer {
         self.head.gate_is_due() && self.head.publish_gate(&self.rig.control)
     }
 
+    /// Takes the next message if the first look finds it, and leaves the gate alone.
+    pub(crate) fn take(&mut self) -> Option<u64> {
+        let rig = &self.rig;
+        self.head.take(&rig.slots, |position| rig.read(position))
+    }
+
+    /// Takes the next message if it is there, and publishes the gate if it is due: an endpoint's fast path.
+    pub(crate) fn take_and_tell(&mut self) -> Option<u64> {
+        let value = self.take()?;
+        self.tell();
+        Some(value)
+    }
+
     /// Takes the next message if it is there.
     pub(crate) fn try_pop(&mut self) -> Option<u64> {
-        (self.look() == Look::Ready).then(|| {
-            let value = self.read();
-            self.release();
-            self.tell();
-            value
-        })
+        if let Some(value) = self.take_and_tell() {
+            return Some(value);
+        }
+        (self.look() == Look::Ready)
+            .then(|| self.take_and_tell().expect("what was seen stays there"))
     }
 
     /// Polls for the next message; `None` when the ring is closed and drained.
     pub(crate) fn pop(&mut self) -> Option<u64> {
         loop {
+            if let Some(value) = self.take_and_tell() {
+                return Some(value);
+            }
             match self.look() {
                 Look::Closed => return None,
-                Look::Ready => return self.try_pop(),
+                Look::Ready => {}
                 _ => spin_hint(),
             }
         }
@@ -340,9 +359,12 @@ impl Consumer {
     /// Like [`Consumer::pop`], sleeping instead of polling. Does not wake the producer.
     pub(crate) fn pop_parked(&mut self, bell: &impl Bell, fences: Fences) -> Option<u64> {
         loop {
+            if let Some(value) = self.take_and_tell() {
+                return Some(value);
+            }
             match self.look() {
                 Look::Closed => return None,
-                Look::Ready => return self.try_pop(),
+                Look::Ready => {}
                 _ => {
                     let rig = Arc::clone(&self.rig);
                     let word = &rig.control.consumer_sleep.0;

@@ -18,6 +18,7 @@ models! {
     publish {
         a_message_that_is_seen_is_whole
         the_fast_look_alone_sees_whole_messages
+        a_take_alone_sees_whole_messages
         a_look_passes_over_a_slot_that_was_given_up
         messages_come_in_order_through_a_ring_that_laps
     }
@@ -64,6 +65,10 @@ models! {
     batch {
         a_run_is_drained_in_order_with_one_gate
         the_gate_of_a_drain_wakes_the_producer
+    }
+    skip {
+        a_consumer_killed_while_it_passes_given_up_slots_is_succeeded
+        a_producer_follows_a_consumer_past_given_up_slots
     }
     lies {
         a_lying_gate_buys_no_more_than_the_ring

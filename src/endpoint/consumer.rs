@@ -87,12 +87,11 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, TryPopError> {
-        loop {
-            if let Some(message) = self.take() {
-                return Ok(message);
-            }
-            self.look()?;
+        if let Some(message) = self.take() {
+            return Ok(message);
         }
+        self.look()?;
+        self.take().ok_or(TryPopError::Empty)
     }
 
     /// Takes the oldest message, waiting for one as `wait` says.
@@ -145,10 +144,11 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_pop_into(&mut self, out: &mut T) -> Result<(), TryPopError> {
-        while !self.take_into(out) {
-            self.look()?;
+        if self.take_into(out) {
+            return Ok(());
         }
-        Ok(())
+        self.look()?;
+        self.take_into(out).then_some(()).ok_or(TryPopError::Empty)
     }
 
     /// Copies the oldest message into `out`, waiting for one as `wait` says.
@@ -243,7 +243,8 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         Ok(Sample::new(self))
     }
 
-    /// Takes up to `n` messages that are there now. Never waits.
+    /// Takes up to `n` messages that are there now. Never waits. It ends early when there are no more; whether
+    /// the ring is empty, closed or corrupt is what the next [`try_pop`](Consumer::try_pop) says.
     #[inline]
     pub fn drain(&mut self, n: usize) -> Drain<'_, T, M> {
         Drain::new(self, n)

@@ -7,7 +7,7 @@ use crate::layout::geometry::Geometry;
 use crate::layout::header;
 use crate::layout::word::POSITION_LIMIT;
 use crate::os::membarrier;
-use crate::segment::{self, Backing, Expect, HugePages, Place, Plan, Segment};
+use crate::segment::{self, Backing, Expect, HugePages, Place, Plan};
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
@@ -221,7 +221,7 @@ impl<T: Element + ?Sized> Options<T> {
             .place()
             .map_err(|(option, rule)| invalid(option, rule))?;
         let plan = self.plan(&place)?;
-        Ok(self.ring(segment::create(place, &plan)?))
+        Ok(Ring::new(segment::create(place, &plan)?))
     }
 
     /// Opens a ring that exists.
@@ -236,7 +236,7 @@ impl<T: Element + ?Sized> Options<T> {
                 option,
                 rule: rule.to_owned(),
             })?;
-        Ok(self.ring(segment::open(place, &self.expect())?))
+        Ok(Ring::new(segment::open(place, &self.expect())?))
     }
 
     /// Opens the ring, or makes it if there is none. Safe against others doing the same.
@@ -265,11 +265,7 @@ impl<T: Element + ?Sized> Options<T> {
     /// not a memfd sealed against shrinking.
     pub fn open_descriptor(&self, descriptor: OwnedFd) -> Result<Ring<T>, OpenError> {
         let place = Place::Memfd(self.name.clone());
-        segment::open_descriptor(descriptor, place, &self.expect()).map(|s| self.ring(s))
-    }
-
-    fn ring(&self, segment: Segment) -> Ring<T> {
-        Ring::new(segment)
+        segment::open_descriptor(descriptor, place, &self.expect()).map(Ring::new)
     }
 
     fn place(&self) -> Result<Place, (&'static str, &'static str)> {
@@ -301,6 +297,7 @@ impl<T: Element + ?Sized> Options<T> {
             schema: self.schema,
             prefault: self.prefault,
             lock: self.lock,
+            sems: true,
         }
     }
 

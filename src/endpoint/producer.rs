@@ -29,13 +29,6 @@ pub struct Producer<T: ?Sized, M = Untrusted> {
     trust: PhantomData<M>,
 }
 
-/// The slow half's answer when there is no room.
-#[derive(Clone, Copy, Debug)]
-enum Never {
-    Closed,
-    Corrupt(crate::Corrupt),
-}
-
 impl<T: Element + ?Sized> Producer<T, Untrusted> {
     pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
         let mut seat = Seat::take(segment, view.clone(), PRODUCER_SEAT)?;
@@ -211,14 +204,8 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// # Panics
     /// If `n` is 0.
     pub fn try_claim_run(&mut self, n: usize) -> Result<LoanRun<'_, T, M>, TryPushError> {
-        if self.tail.credit() < n as u64 {
-            // More may have been released than is known; less is no reason to fail.
-            match self.tail.refill(self.view.control()) {
-                Room::Corrupt(e) => return Err(TryPushError::Corrupt(e)),
-                Room::Closed => return Err(TryPushError::Closed),
-                Room::Full => self.room_now()?,
-                Room::Free(_) => {}
-            }
+        if !self.know_more_room(n)? {
+            self.room_now()?;
         }
         Ok(LoanRun::new(self, n))
     }
@@ -231,7 +218,8 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// # Panics
     /// If `n` is 0.
     pub fn claim_run(&mut self, n: usize, wait: Wait) -> Result<LoanRun<'_, T, M>, PushError> {
-        if !self.tail.has_credit() {
+        // What is wrong with the ring, if anything, is what waiting finds out as well.
+        if self.know_more_room(n) != Ok(true) {
             self.wait_for_room(wait, None)?;
         }
         Ok(LoanRun::new(self, n))
@@ -317,6 +305,19 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
         }
     }
 
+    /// Asks the gate if less than a run of `n` is known to be free. `false` if nothing is.
+    fn know_more_room(&mut self, n: usize) -> Result<bool, TryPushError> {
+        if self.tail.credit() >= n as u64 {
+            return Ok(true);
+        }
+        match self.tail.refill(self.view.control()) {
+            Room::Free(_) => Ok(true),
+            Room::Full => Ok(self.tail.has_credit()),
+            Room::Closed => Err(TryPushError::Closed),
+            Room::Corrupt(e) => Err(TryPushError::Corrupt(e)),
+        }
+    }
+
     /// Whether there is room, exactly, at this moment.
     #[cold]
     fn room_now(&mut self) -> Result<(), TryPushError> {
@@ -349,16 +350,14 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
             match room {
                 Room::Free(_) => Some(Ok(())),
                 Room::Full => None,
-                Room::Closed => Some(Err(Never::Closed)),
-                Room::Corrupt(e) => Some(Err(Never::Corrupt(e))),
+                Room::Closed => Some(Err(PushError::Closed)),
+                Room::Corrupt(e) => Some(Err(PushError::Corrupt(e))),
             }
         };
         let word = &control.producer_sleep.0;
         let died = || seat.peer() == Peer::Died;
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Never::Closed)) => Err(PushError::Closed),
-            Ok(Err(Never::Corrupt(e))) => Err(PushError::Corrupt(e)),
+            Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PushError::TimedOut),
             Err(Stopped::PeerDied) => Err(PushError::PeerDied),
         }

@@ -5,7 +5,7 @@ use super::typed::{Element, Trust, Trusted, Untrusted};
 use std::ops::Deref;
 
 /// The oldest message of the ring. Its slot goes back to the producer when this is dropped; a consumer that
-/// dies with it leaves it to its successor.
+/// dies or panics with it leaves it to its successor.
 #[derive(Debug)]
 pub struct Sample<'a, T: Element + ?Sized, M: Trust = Untrusted> {
     consumer: &'a mut Consumer<T, M>,
@@ -41,7 +41,10 @@ impl<'a, T: Element + ?Sized, M: Trust> Sample<'a, T, M> {
 impl<T: Element + ?Sized, M: Trust> Drop for Sample<'_, T, M> {
     #[inline]
     fn drop(&mut self) {
-        self.consumer.release();
+        // A message that somebody panicked over was not dealt with: it stays for the successor.
+        if !std::thread::panicking() {
+            self.consumer.release();
+        }
     }
 }
 

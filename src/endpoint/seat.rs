@@ -122,7 +122,8 @@ impl Drop for Seat {
             // In a forked child: the seat is the parent's.
             return;
         }
-        if self.settled {
+        // An owner that panics has not left in order: its peer shall see a death.
+        if self.settled && !std::thread::panicking() {
             // Release T1: pairs with the Acquire of the successor and of `state_of`.
             self.view.participant(self.index).state.store(LEFT, Release);
         }

@@ -53,10 +53,12 @@ pub(crate) struct Signal {
     fences: Option<Fences>,
     mine: AnyBell,
     peers: AnyBell,
+    /// When to ask about the peer next, over all waits of this endpoint.
+    next_check_ns: u64,
 }
 
 impl Signal {
-    /// For an endpoint on `segment`; `role` is one of `participant::{PRODUCER, CONSUMER}`.
+    /// For an endpoint on `segment`.
     pub(crate) fn new(segment: &Segment, is_producer: bool) -> Self {
         let fences = match segment.checked.parking {
             header::PARKING_NEVER => None,
@@ -82,7 +84,18 @@ impl Signal {
             fences,
             mine,
             peers,
+            next_check_ns: 0,
         }
+    }
+
+    /// When to ask about the peer next.
+    pub(crate) fn next_check_ns(&self) -> u64 {
+        self.next_check_ns
+    }
+
+    /// Remembers when to ask about the peer next.
+    pub(crate) fn check_peer_at(&mut self, next_check_ns: u64) {
+        self.next_check_ns = next_check_ns;
     }
 
     /// Whether a wait may end in the kernel.

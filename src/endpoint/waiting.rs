@@ -45,13 +45,14 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 pub(super) fn wait_for<R>(
     wait: Wait,
     deadline: Option<Instant>,
-    signal: &Signal,
+    signal: &mut Signal,
     word: &AtomicU32,
     peer_died: impl Fn() -> bool,
     mut poll: impl FnMut(Care) -> Option<R>,
 ) -> Result<R, Stopped> {
     let mut polls = POLLS;
     let mut progress: Option<Progress> = None;
+    let next_check_ns = signal.next_check_ns();
     loop {
         for _ in 0..polls {
             if let Some(found) = poll(Care::Quick) {
@@ -64,10 +65,13 @@ pub(super) fn wait_for<R>(
         }
         let now = clock::monotonic_ns();
         let progress = progress.get_or_insert_with(|| {
-            Progress::begin(wait, now, absolute_ns(deadline), signal.may_sleep())
+            let deadline_ns = absolute_ns(deadline);
+            Progress::begin(wait, now, deadline_ns, next_check_ns, signal.may_sleep())
         });
         polls = 1;
-        match progress.step(now) {
+        let step = progress.step(now);
+        signal.check_peer_at(progress.next_check_ns());
+        match step {
             Step::Poll => polls = POLLS,
             Step::Yield => std::thread::yield_now(),
             Step::CheckPeer if peer_died() => return poll(Care::Thorough).ok_or(Stopped::PeerDied),

@@ -65,6 +65,12 @@ impl NamedSem {
         Self::sem_open(op, name, 0, 0)
     }
 
+    /// Who owns the semaphore; `None` if there is none, or the object cannot be found (glibc only).
+    pub(crate) fn owner(name: &str) -> Option<u32> {
+        let path = object_path(name)?;
+        Some(file::facts_at(&path).ok()?.uid)
+    }
+
     /// Gives the semaphore to another user or group; `None` leaves it. `EPERM` without privileges, `ENOSYS`
     /// where the object cannot be found (glibc only).
     pub(crate) fn set_owner(name: &str, uid: Option<u32>, gid: Option<u32>) -> Result<(), OsError> {

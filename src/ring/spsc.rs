@@ -359,6 +359,9 @@ impl Head {
                 });
             }
             self.release(words);
+            if self.gate_is_due() {
+                self.publish_gate(control);
+            }
         }
         self.publish_gate(control);
         Look::Empty

@@ -16,6 +16,7 @@ const WORD: usize = 8;
 const PAIR: usize = 2 * WORD;
 /// Copies longer than this many bytes go through `rep movsb`: its start costs tens of cycles, but it keeps
 /// more lines in flight than a loop of moves fits into the processor's window.
+#[cfg(any(target_arch = "x86_64", test))]
 const BULK: usize = 512;
 
 /// The shared word at `at`.
@@ -43,6 +44,7 @@ fn mask(from: usize, to: usize) -> u64 {
 /// * `src` is valid for reads of `len` bytes.
 #[inline(always)]
 pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
     if len > BULK {
         // SAFETY: both ranges are valid for `len` bytes by this function's contract.
         unsafe { bulk(dst, src, len) };
@@ -75,6 +77,7 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
 /// * `dst` is valid for writes of `len` bytes.
 #[inline(always)]
 pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
     if len > BULK {
         // SAFETY: both ranges are valid for `len` bytes by this function's contract.
         unsafe { bulk(dst, src, len) };
@@ -249,18 +252,6 @@ unsafe fn bulk(dst: *mut u8, src: *const u8, len: usize) {
             options(nostack, preserves_flags)
         )
     };
-}
-
-/// Volatile bytes, on processors without a string instruction: slower, and right.
-///
-/// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
-#[cfg(not(target_arch = "x86_64"))]
-unsafe fn bulk(dst: *mut u8, src: *const u8, len: usize) {
-    for i in 0..len {
-        // SAFETY: `i < len`. Volatile because another process may be writing.
-        unsafe { dst.add(i).write_volatile(src.add(i).read_volatile()) };
-    }
 }
 
 #[cfg(test)]

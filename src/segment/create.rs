@@ -91,7 +91,7 @@ pub(crate) fn create(place: Place, plan: &Plan) -> Result<Segment, CreateError> 
 fn create_named(path: &Path, place: &Place, plan: &Plan) -> Result<Segment, OsError> {
     // Cheap to find out before all the work; `publish` decides in the end.
     if file::facts_at(path).is_ok() {
-        return Err(exists("open", place));
+        return Err(keyed::exists("open", place));
     }
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -256,11 +256,6 @@ fn fill(memory: Memory, pages: Pages, place: &Place, plan: &Plan) -> Result<Unfi
     Ok(unfinished)
 }
 
-/// The error of a name that is taken.
-fn exists(op: &'static str, place: &Place) -> OsError {
-    OsError::new(op, place.to_string(), ErrorKind::AlreadyExists.into())
-}
-
 /// A System V segment, with its semaphore set under the same key.
 fn create_keyed(key: i32, place: &Place, plan: &Plan) -> Result<Segment, OsError> {
     let sems = keyed::FIRST_TOKEN + plan.geometry.participants as u16;
@@ -276,5 +271,5 @@ fn create_keyed(key: i32, place: &Place, plan: &Plan) -> Result<Segment, OsError
     let mut unfinished = fill(memory, pages, place, plan)?;
     let set = making.keep()?;
     unfinished.keep_sems();
-    Ok(unfinished.finish(place, Tokens::Sems { set, shm }))
+    Ok(unfinished.finish(place, Tokens::sems(set, shm)))
 }

@@ -110,9 +110,9 @@ pub(super) fn is_in_the_making(key: i32) -> Result<bool, OsError> {
     }
 }
 
-/// The error of a key that is taken.
-fn exists(place: &Place) -> OsError {
-    OsError::new("semget", place.to_string(), ErrorKind::AlreadyExists.into())
+/// The error of a name or key that is taken.
+pub(super) fn exists(op: &'static str, place: &Place) -> OsError {
+    OsError::new(op, place.to_string(), ErrorKind::AlreadyExists.into())
 }
 
 /// Becomes the one creator of a set of `sems` semaphores under `key`, or finds it taken.
@@ -129,7 +129,7 @@ pub(super) fn begin(key: i32, sems: u16, mode: u32, place: &Place) -> Result<Mak
             Err(e) => return Err(e),
         };
         if set.count() != sems {
-            return Err(exists(place));
+            return Err(exists("semget", place));
         }
         match unless_gone(take(&set, key))? {
             Some(Taken::Ours) => {
@@ -139,11 +139,11 @@ pub(super) fn begin(key: i32, sems: u16, mode: u32, place: &Place) -> Result<Mak
                     kept: false,
                 });
             }
-            Some(Taken::Theirs) => return Err(exists(place)),
+            Some(Taken::Theirs) => return Err(exists("semget", place)),
             None | Some(Taken::Again) => {}
         }
     }
-    Err(exists(place))
+    Err(exists("semget", place))
 }
 
 /// What became of an attempt to be the creator.
@@ -202,10 +202,10 @@ pub(super) enum Removed {
     Stranger,
 }
 
-/// Removes the ring under `key`, finished or abandoned. `before` is called with a finished ring's memory.
+/// Removes the ring under `key`, finished or abandoned. `before` is called with a finished ring's memory and owner.
 pub(super) fn remove<E: From<OsError>>(
     key: i32,
-    before: impl FnOnce(&Memory) -> Result<(), E>,
+    before: impl FnOnce(&Memory, u32) -> Result<(), E>,
 ) -> Result<Removed, E> {
     let set = find_set(key)?;
     let Some(shm) = unless_gone(sysv_shm::find(key))? else {
@@ -223,7 +223,7 @@ pub(super) fn remove<E: From<OsError>>(
     };
     let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     if view::read_header(&memory).is_some_and(|h| h.magic == header::MAGIC) {
-        before(&memory)?;
+        before(&memory, sysv_shm::facts(shm)?.uid)?;
     } else {
         let unfinished = match &set {
             Some(set) => unless_gone(is_unfinished(shm, set))?.unwrap_or(false),

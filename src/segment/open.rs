@@ -11,7 +11,6 @@ use crate::os::file::{self, FileFacts, FileKind};
 use crate::os::memfd::{self, Seals};
 use crate::os::mmap::{self, Mapping};
 use crate::os::posix_sem::NamedSem;
-use crate::os::sysv_sem::SemSet;
 use crate::os::sysv_shm;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,6 +34,8 @@ pub(crate) struct Expect {
     pub(crate) schema: Option<u64>,
     pub(crate) prefault: bool,
     pub(crate) lock: bool,
+    /// Whether to open the semaphores of a ring that has some: for those who take part.
+    pub(crate) sems: bool,
 }
 
 /// Opens the ring at `place`.
@@ -143,13 +144,19 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
     let Some(set) = keyed::find_set(key)? else {
         return Err(mismatch("semaphores", "a set of this ring's", "none"));
     };
+    // The segment goes before its set, so the two belong together if the segment is still the key's.
+    if sysv_shm::find(key).map_err(not_found)? != shm {
+        return Err(OpenError::NotFound {
+            name: place.to_string(),
+        });
+    }
     let needed = u32::from(keyed::FIRST_TOKEN) + checked.geometry.participants;
     if u32::from(set.count()) != needed {
         return Err(mismatch("semaphores", needed, set.count()));
     }
     finish(
         memory,
-        Tokens::Sems { set, shm },
+        Tokens::sems(set, shm),
         checked,
         place.clone(),
         expect,
@@ -269,7 +276,7 @@ fn finish(
         mmap::lock(ptr, len)?;
     }
     let sems = match checked.wait_backend {
-        header::WAIT_SEM => {
+        header::WAIT_SEM if expect.sems => {
             let [consumer, producer] = sem_names(checked.instance);
             Some(Sems {
                 consumer: Arc::new(NamedSem::open(&consumer)?),
@@ -295,9 +302,10 @@ pub(crate) fn unlink(place: &Place) -> Result<(), OpenError> {
     match place {
         Place::Path { path, .. } => {
             let fd = open_file(path, place)?;
-            check_kind(&fd, &file::facts(fd.as_fd())?, place)?;
+            let facts = file::facts(fd.as_fd())?;
+            check_kind(&fd, &facts, place)?;
             let memory = Memory::mapped(Mapping::of(fd.as_fd(), HEADER_BYTES)?);
-            remove_sems(&memory, place)?;
+            remove_sems(&memory, facts.uid, place)?;
             Ok(file::unlink(path)?)
         }
         Place::Key { key, .. } => unlink_keyed(*key, place),
@@ -305,14 +313,18 @@ pub(crate) fn unlink(place: &Place) -> Result<(), OpenError> {
     }
 }
 
-/// Removes the names of the semaphores that the ring in `memory` uses, if it is a ring.
-fn remove_sems(memory: &Memory, place: &Place) -> Result<(), OpenError> {
+/// Removes the names of the semaphores that the ring in `memory`, which belongs to `uid`, uses, if it is a
+/// ring. A header may name another ring's semaphores: those of another owner are left alone.
+fn remove_sems(memory: &Memory, uid: u32, place: &Place) -> Result<(), OpenError> {
     let header = view::read_header(memory).filter(|h| h.magic == header::MAGIC);
     let Some(header) = header else {
         return Err(not_a_ring(place, NotARing::NoMagic));
     };
     if header.wait_backend == header::WAIT_SEM {
         for name in sem_names(header.instance) {
+            if NamedSem::owner(&name).is_some_and(|owner| owner != uid) {
+                continue;
+            }
             match NamedSem::unlink(&name) {
                 Err(e) if e.source.kind() != ErrorKind::NotFound => return Err(e.into()),
                 _ => {}
@@ -331,8 +343,8 @@ pub(crate) fn is_current(segment: &Segment) -> bool {
                 _ => false,
             }
         }
-        (Place::Key { key, .. }, Tokens::Sems { set, .. }) => {
-            SemSet::find(*key).is_ok_and(|there| there == *set)
+        (Place::Key { key, .. }, Tokens::Sems { shm, .. }) => {
+            sysv_shm::find(*key).is_ok_and(|there| there == *shm)
         }
         _ => true,
     }
@@ -340,7 +352,7 @@ pub(crate) fn is_current(segment: &Segment) -> bool {
 
 /// The two System V objects of a ring.
 fn unlink_keyed(key: i32, place: &Place) -> Result<(), OpenError> {
-    match keyed::remove(key, |memory| remove_sems(memory, place))? {
+    match keyed::remove(key, |memory, uid| remove_sems(memory, uid, place))? {
         Removed::Ring => Ok(()),
         Removed::Nothing => Err(OpenError::NotFound {
             name: place.to_string(),

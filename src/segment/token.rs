@@ -9,7 +9,10 @@ use super::keyed;
 use crate::error::OsError;
 use crate::os::sysv_sem::SemSet;
 use crate::os::{file, locks, sysv_shm};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// Byte offset of token 0; token `i` is `i` bytes further. No file is that long.
 const TOKEN_BASE: u64 = 1 << 62;
@@ -20,7 +23,12 @@ pub(crate) enum Tokens {
     /// The segment's own descriptor; no lock is ever taken through it.
     Locks(OwnedFd),
     /// A semaphore set; see `keyed`.
-    Sems { set: SemSet, shm: sysv_shm::Id },
+    Sems {
+        set: SemSet,
+        shm: sysv_shm::Id,
+        /// One bit for each token that this process holds.
+        held: Arc<AtomicU64>,
+    },
 }
 
 /// A held token. Dropping it without [`Token::release`] lets go when the process ends, at the latest.
@@ -29,7 +37,11 @@ pub(crate) enum Token {
     /// The lock on byte `offset` belongs to this description.
     Lock { descriptor: OwnedFd, offset: u64 },
     /// Semaphore `index` of the set.
-    Sem { set: SemSet, index: u16 },
+    Sem {
+        set: SemSet,
+        index: u16,
+        held: Arc<AtomicU64>,
+    },
 }
 
 /// The semaphore of participant `index`.
@@ -39,6 +51,15 @@ fn sem_index(index: u32) -> u16 {
 }
 
 impl Tokens {
+    /// Of a System V ring.
+    pub(super) fn sems(set: SemSet, shm: sysv_shm::Id) -> Self {
+        Self::Sems {
+            set,
+            shm,
+            held: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
     /// Takes token `index` if nobody holds it.
     pub(crate) fn try_hold(&self, index: u32) -> Result<Option<Token>, OsError> {
         match self {
@@ -50,10 +71,18 @@ impl Tokens {
                 let held = locks::try_lock(descriptor.as_fd(), offset)?;
                 Ok(held.then_some(Token::Lock { descriptor, offset }))
             }
-            Self::Sems { set, .. } => {
+            Self::Sems { set, held, .. } => {
                 let index = sem_index(index);
-                let held = set.try_hold(index)?;
-                Ok(held.then_some(Token::Sem { set: *set, index }))
+                if !set.try_hold(index)? {
+                    return Ok(None);
+                }
+                // Relaxed: a note of this process to itself.
+                held.fetch_or(1 << index, Relaxed);
+                Ok(Some(Token::Sem {
+                    set: *set,
+                    index,
+                    held: Arc::clone(held),
+                }))
             }
         }
     }
@@ -63,9 +92,11 @@ impl Tokens {
         match self {
             Self::Locks(fd) => locks::locked_by_other(fd.as_fd(), TOKEN_BASE + u64::from(index)),
             // A ring that was unlinked has no set any more, but the kernel still counts who has it attached.
-            Self::Sems { set, shm } => set
-                .is_held(sem_index(index))
-                .or_else(|_| Ok(sysv_shm::facts(*shm)?.attached > 1)),
+            Self::Sems { set, shm, held } => set.is_held(sem_index(index)).or_else(|_| {
+                // Relaxed: a note of this process to itself.
+                let here = held.load(Relaxed) & (1 << sem_index(index)) != 0;
+                Ok(here || sysv_shm::facts(*shm)?.attached > 1)
+            }),
         }
     }
 }
@@ -79,7 +110,9 @@ impl Token {
             Self::Lock { descriptor, offset } => {
                 let _ = locks::unlock(descriptor.as_fd(), offset);
             }
-            Self::Sem { set, index } => {
+            Self::Sem { set, index, held } => {
+                // Relaxed: a note of this process to itself.
+                held.fetch_and(!(1 << index), Relaxed);
                 let _ = set.release(index);
             }
         }

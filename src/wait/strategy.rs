@@ -106,25 +106,37 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Begins at `now_ns`. `deadline_ns` is on the same clock; `u64::MAX` means never.
-    pub(crate) fn begin(wait: Wait, now_ns: u64, deadline_ns: u64, may_sleep: bool) -> Self {
+    /// `next_check_ns` is when the peer is to be asked about next.
+    pub(crate) fn begin(
+        wait: Wait,
+        now_ns: u64,
+        deadline_ns: u64,
+        next_check_ns: u64,
+        may_sleep: bool,
+    ) -> Self {
         Self {
             wait,
             deadline_ns,
             may_sleep,
             spin_until_ns: now_ns.saturating_add(wait.spin_ns),
-            next_check_ns: now_ns.saturating_add(PEER_CHECK_NS),
+            next_check_ns,
         }
+    }
+
+    /// When the peer is to be asked about next; for the next wait of the same endpoint.
+    pub(crate) fn next_check_ns(&self) -> u64 {
+        self.next_check_ns
     }
 
     /// What to do at `now_ns`.
     pub(crate) fn step(&mut self, now_ns: u64) -> Step {
-        if now_ns >= self.deadline_ns {
-            return Step::TimedOut;
-        }
-        // A short wait never pays for this question.
+        // Before the deadline, or waits that are all short would never ask.
         if now_ns >= self.next_check_ns {
             self.next_check_ns = now_ns.saturating_add(PEER_CHECK_NS);
             return Step::CheckPeer;
+        }
+        if now_ns >= self.deadline_ns {
+            return Step::TimedOut;
         }
         if self.wait.then == Then::Spin || now_ns < self.spin_until_ns {
             Step::Poll
@@ -144,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_parking_waiter_polls_then_naps_in_bounded_slices_and_asks_between_them() {
-        let mut p = Progress::begin(Wait::park(), 0, u64::MAX, true);
+        let mut p = Progress::begin(Wait::park(), 0, u64::MAX, PEER_CHECK_NS, true);
         assert_eq!(p.step(10), Step::Poll);
         let until_ns = 30_000 + NAP_NS;
         assert_eq!(p.step(30_000), Step::Nap { until_ns });
@@ -153,16 +165,33 @@ mod tests {
 
     #[test]
     fn no_nap_outlasts_the_deadline_and_the_deadline_ends_every_strategy() {
-        let mut p = Progress::begin(Wait::park(), 0, 100_000, true);
+        let mut p = Progress::begin(Wait::park(), 0, 100_000, PEER_CHECK_NS, true);
         assert_eq!(p.step(30_000), Step::Nap { until_ns: 100_000 });
         for wait in [Wait::spin(), Wait::spin_then_yield(), Wait::park()] {
-            assert_eq!(Progress::begin(wait, 0, 5, true).step(5), Step::TimedOut);
+            assert_eq!(
+                Progress::begin(wait, 0, 5, PEER_CHECK_NS, true).step(5),
+                Step::TimedOut
+            );
         }
     }
 
     #[test]
+    fn waits_that_are_all_short_ask_about_the_peer_as_often_as_a_long_one() {
+        let (mut next_check_ns, mut asked) = (0, 0);
+        for start in (0..200_000_000).step_by(10_000_000) {
+            let end = start + 5_000_000;
+            let mut p = Progress::begin(Wait::spin(), start, end, next_check_ns, true);
+            while p.step(end) == Step::CheckPeer {
+                asked += 1;
+            }
+            next_check_ns = p.next_check_ns();
+        }
+        assert_eq!(asked, 5);
+    }
+
+    #[test]
     fn where_nobody_may_sleep_a_parking_waiter_yields() {
-        let mut p = Progress::begin(Wait::park(), 0, u64::MAX, false);
+        let mut p = Progress::begin(Wait::park(), 0, u64::MAX, PEER_CHECK_NS, false);
         assert_eq!(p.step(30_000), Step::Yield);
     }
 }

@@ -44,8 +44,7 @@ pub fn a_slot_hands_itself_back_only_when_it_was_read() {
         let (rig, mut producer) = full(2);
         let mut consumer = rig.consumer();
         let reader = loom::thread::spawn(move || {
-            assert_eq!(consumer.read(), 0);
-            consumer.release();
+            assert_eq!(consumer.take(), Some(0));
             consumer
         });
         let pushed = producer.try_push(Ask::Slot, 2);

@@ -11,4 +11,5 @@ pub mod header;
 pub mod lies;
 pub mod park;
 pub mod publish;
+pub mod skip;
 pub mod wrap;

@@ -38,6 +38,24 @@ pub fn the_fast_look_alone_sees_whole_messages() {
     outcomes.are([None, Some(7)]);
 }
 
+/// Exhaustive. What an endpoint does that copies: no look but that of [`crate::ring::spsc::Head::take`].
+pub fn a_take_alone_sees_whole_messages() {
+    let outcomes = Outcomes::new();
+    let seen = outcomes.clone();
+    exhaustive(move || {
+        let rig = Rig::new(2, 0);
+        let mut consumer = rig.consumer();
+        let mut producer = rig.producer_with_credit();
+        let writer = loom::thread::spawn(move || {
+            assert_eq!(producer.try_push(Ask::Gate, 7), Pushed::Done);
+        });
+        let taken = consumer.take();
+        seen.saw((taken, consumer.head.next()));
+        writer.join().expect("the producer ends");
+    });
+    outcomes.are([(None, 0), (Some(7), 1)]);
+}
+
 /// Exhaustive. The slow half alone finds the message: the first look of [`crate::rig::Consumer::look`] is spent
 /// on a slot that was given up.
 pub fn a_look_passes_over_a_slot_that_was_given_up() {
