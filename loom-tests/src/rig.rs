@@ -328,19 +328,25 @@ impl Consumer {
         if let Some(value) = self.take_and_tell() {
             return Some(value);
         }
-        (self.look() == Look::Ready)
-            .then(|| self.take_and_tell().expect("what was seen stays there"))
+        match self.look() {
+            Look::Ready => self.take_seen(),
+            _ => None,
+        }
     }
 
-    /// Polls for the next message; `None` when the ring is closed and drained.
+    /// Takes the message that a look has found.
+    fn take_seen(&mut self) -> Option<u64> {
+        let value = self.take_and_tell();
+        assert!(value.is_some(), "what was seen stays there");
+        value
+    }
+
+    /// Polls for the next message, as an endpoint whose first take failed; `None` when the ring is closed and drained.
     pub(crate) fn pop(&mut self) -> Option<u64> {
         loop {
-            if let Some(value) = self.take_and_tell() {
-                return Some(value);
-            }
             match self.look() {
                 Look::Closed => return None,
-                Look::Ready => {}
+                Look::Ready => return self.take_seen(),
                 _ => spin_hint(),
             }
         }
@@ -359,12 +365,9 @@ impl Consumer {
     /// Like [`Consumer::pop`], sleeping instead of polling. Does not wake the producer.
     pub(crate) fn pop_parked(&mut self, bell: &impl Bell, fences: Fences) -> Option<u64> {
         loop {
-            if let Some(value) = self.take_and_tell() {
-                return Some(value);
-            }
             match self.look() {
                 Look::Closed => return None,
-                Look::Ready => {}
+                Look::Ready => return self.take_seen(),
                 _ => {
                     let rig = Arc::clone(&self.rig);
                     let word = &rig.control.consumer_sleep.0;
