@@ -9,6 +9,7 @@ use super::waiting::{self, Stopped};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::ring::spsc::{self, Head, Look};
 use crate::segment::{Segment, View};
+use crate::sync::spin_hint;
 use crate::wait::park;
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
@@ -17,6 +18,11 @@ use std::time::Instant;
 
 /// Messages that must have come without a pause before the consumer asks for lines ahead.
 const WARM_UP: u64 = 64;
+/// Messages in a row that make a stream.
+const STREAM: u64 = 2;
+/// Pauses at the end of a stream: a few hundred nanoseconds. A consumer that looks at once takes the line from
+/// a producer that has more to put into it, message after message.
+const BREATH: u32 = 4;
 
 /// The consuming end of a ring. There is one at a time; it may move between threads.
 ///
@@ -314,11 +320,15 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         }
     }
 
-    /// The ring was found empty.
-    fn cool_down(&mut self) {
-        if self.view.lane().slots_share_lines() {
-            self.warm = self.head.next().saturating_add(WARM_UP);
+    /// The ring was found empty. `true` if that ended a stream of messages that share lines: then it pays to
+    /// let the producer get ahead before looking again.
+    fn cool_down(&mut self) -> bool {
+        if !self.view.lane().slots_share_lines() {
+            return false;
         }
+        let found_empty_before = self.warm.wrapping_sub(WARM_UP);
+        self.warm = self.head.next().saturating_add(WARM_UP);
+        self.head.next().wrapping_sub(found_empty_before) >= STREAM
     }
 
     /// Publishes what was released and wakes a producer that sleeps for want of it.
@@ -342,7 +352,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
-        self.cool_down();
+        if self.cool_down() {
+            (0..BREATH).for_each(|_| spin_hint());
+        }
         let Self {
             head,
             view,
