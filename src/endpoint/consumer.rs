@@ -16,13 +16,24 @@ use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-/// Messages that must have come without a pause before the consumer asks for lines ahead.
-const WARM_UP: u64 = 64;
 /// Messages in a row that make a stream.
 const STREAM: u64 = 2;
-/// Pauses at the end of a stream: a few hundred nanoseconds. A consumer that looks at once takes the line from
+/// Pauses at the end of a stream: some hundred nanoseconds. A consumer that looks at once takes the line from
 /// a producer that has more to put into it, message after message.
 const BREATH: u32 = 4;
+
+/// What a consumer knows of the messages ahead, where several slots share a line. Asking for their lines in
+/// time nearly doubles the rate of a stream; asking for a line that the producer is still writing halves it.
+/// So it asks only for what it knows to be written.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    /// Lines are asked for as long as the next position is below this one.
+    until: u64,
+    /// When to find out again.
+    probe_at: u64,
+    /// Where the ring was last found empty.
+    empty_at: u64,
+}
 
 /// The consuming end of a ring. There is one at a time; it may move between threads.
 ///
@@ -31,10 +42,7 @@ const BREATH: u32 = 4;
 pub struct Consumer<T: ?Sized, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     head: CachePadded<Head>,
-    /// From this position on, lines are asked for ahead; `u64::MAX` for never. Where several slots share a
-    /// line this nearly doubles the rate of a stream. After the ring was found empty it waits a while: the
-    /// lines ahead are then the ones the producer is writing.
-    warm: u64,
+    ahead: Ahead,
     pub(super) view: View,
     signal: Signal,
     seat: Seat,
@@ -56,7 +64,11 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         // The producer may sleep for want of what the predecessor released last.
         signal.rouse(&control.producer_sleep.0);
         Ok(Self {
-            warm: u64::MAX,
+            ahead: Ahead {
+                until: head.next(),
+                probe_at: head.next(),
+                empty_at: head.next(),
+            },
             head: CachePadded::new(head),
             signal,
             view,
@@ -75,7 +87,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
     pub unsafe fn trust_peers(self) -> Consumer<T, Trusted> {
         Consumer {
             head: self.head,
-            warm: self.warm,
+            ahead: self.ahead,
             view: self.view,
             signal: self.signal,
             seat: self.seat,
@@ -315,20 +327,40 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if self.head.gate_is_due() {
             self.tell_producer();
         }
-        if self.head.next() >= self.warm {
-            self.view.lane().prefetch_ahead(self.head.next());
+        if self.view.lane().begins_shared_line(self.head.next()) {
+            self.ask_ahead();
+        }
+    }
+
+    /// Asks for a line ahead, if there is something in it.
+    #[inline]
+    fn ask_ahead(&mut self) {
+        let (lane, next) = (self.view.lane(), self.head.next());
+        if next < self.ahead.until {
+            lane.prefetch_ahead(next);
+        } else if next >= self.ahead.probe_at {
+            self.probe();
+        }
+    }
+
+    /// Finds out whether lines may be asked for during the next messages.
+    #[inline(never)]
+    fn probe(&mut self) {
+        let (lane, next) = (self.view.lane(), self.head.next());
+        let n = lane.ahead();
+        self.ahead.probe_at = next.wrapping_add(n);
+        if self.head.is_committed(&lane, 2 * n) {
+            self.ahead.until = self.ahead.probe_at;
         }
     }
 
     /// The ring was found empty. `true` if that ended a stream of messages that share lines: then it pays to
     /// let the producer get ahead before looking again.
     fn cool_down(&mut self) -> bool {
-        if !self.view.lane().slots_share_lines() {
-            return false;
-        }
-        let found_empty_before = self.warm.wrapping_sub(WARM_UP);
-        self.warm = self.head.next().saturating_add(WARM_UP);
-        self.head.next().wrapping_sub(found_empty_before) >= STREAM
+        let next = self.head.next();
+        let run = next.wrapping_sub(self.ahead.empty_at);
+        self.ahead.empty_at = next;
+        run >= STREAM && self.view.lane().slots_share_lines()
     }
 
     /// Publishes what was released and wakes a producer that sleeps for want of it.

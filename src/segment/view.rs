@@ -53,6 +53,8 @@ struct Slots {
     /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
     /// rings too small for it.
     ahead_mask: u64,
+    /// The same for the consumer, which does so only where slots share lines.
+    shared_mask: u64,
     /// Bytes of that slot to prefetch beyond its first line.
     ahead_bytes: usize,
 }
@@ -118,6 +120,11 @@ impl View {
         // SAFETY: all offsets of a geometry are below `used_bytes` and so inside the mapping.
         let at = |offset: u64| unsafe { NonNull::new(base.add(offset as usize)) };
         let ahead = (PREFETCH_BYTES / geometry.stride).max(1);
+        // The positions that begin a line, or next to none.
+        let mask = |wanted| match wanted {
+            true => (64 / geometry.stride).max(1) - 1,
+            false => u64::MAX,
+        };
         Some(Self {
             slots: Slots {
                 first: at(geometry.data_offset)?,
@@ -126,10 +133,8 @@ impl View {
                 payload_offset: u64::from(geometry.payload_offset),
                 payload_bytes: geometry.payload_bytes as usize,
                 ahead,
-                ahead_mask: match ahead * 4 <= geometry.capacity {
-                    true => (64 / geometry.stride).max(1) - 1,
-                    false => u64::MAX,
-                },
+                ahead_mask: mask(ahead * 4 <= geometry.capacity),
+                shared_mask: mask(ahead * 4 <= geometry.capacity && geometry.stride < 64),
                 ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
             },
             // The geometry puts both on 128-byte boundaries of page-aligned memory.
@@ -187,6 +192,17 @@ impl Lane<'_> {
     /// Whether a cache line holds more than one slot.
     pub(crate) fn slots_share_lines(self) -> bool {
         self.slots.stride < 64
+    }
+
+    /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
+    #[inline(always)]
+    pub(crate) fn begins_shared_line(self, position: u64) -> bool {
+        position & self.slots.shared_mask == 0
+    }
+
+    /// How many slots ahead lines are asked for.
+    pub(crate) fn ahead(self) -> u64 {
+        self.slots.ahead
     }
 
     /// The first byte of the slot of `position`.
