@@ -9,18 +9,11 @@ use super::waiting::{self, Stopped};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::ring::spsc::{self, Head, Look};
 use crate::segment::{Segment, View};
-use crate::sync::spin_hint;
 use crate::wait::park;
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
-
-/// Messages in a row that make a stream.
-const STREAM: u64 = 2;
-/// Pauses at the end of a stream: some hundred nanoseconds. A consumer that looks at once takes the line from
-/// a producer that has more to put into it, message after message.
-const BREATH: u32 = 4;
 
 /// What a consumer knows of the messages ahead, where several slots share a line. Asking for their lines in
 /// time nearly doubles the rate of a stream; asking for a line that the producer is still writing halves it.
@@ -31,8 +24,6 @@ struct Ahead {
     until: u64,
     /// When to find out again.
     probe_at: u64,
-    /// Where the ring was last found empty.
-    empty_at: u64,
 }
 
 /// The consuming end of a ring. There is one at a time; it may move between threads.
@@ -67,7 +58,6 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             ahead: Ahead {
                 until: head.next(),
                 probe_at: head.next(),
-                empty_at: head.next(),
             },
             head: CachePadded::new(head),
             signal,
@@ -354,15 +344,6 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         }
     }
 
-    /// The ring was found empty. `true` if that ended a stream of messages that share lines: then it pays to
-    /// let the producer get ahead before looking again.
-    fn cool_down(&mut self) -> bool {
-        let next = self.head.next();
-        let run = next.wrapping_sub(self.ahead.empty_at);
-        self.ahead.empty_at = next;
-        run >= STREAM && self.view.lane().slots_share_lines()
-    }
-
     /// Publishes what was released and wakes a producer that sleeps for want of it.
     #[inline(never)]
     fn tell_producer(&mut self) {
@@ -373,7 +354,6 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn look(&mut self) -> Result<(), TryPopError> {
-        self.cool_down();
         match self.head.look(&self.view.lane(), self.view.control()) {
             Look::Ready => Ok(()),
             Look::Empty => Err(TryPopError::Empty),
@@ -384,9 +364,6 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
-        if self.cool_down() {
-            (0..BREATH).for_each(|_| spin_hint());
-        }
         let Self {
             head,
             view,

@@ -189,11 +189,6 @@ impl Lane<'_> {
         self.slots.payload_bytes
     }
 
-    /// Whether a cache line holds more than one slot.
-    pub(crate) fn slots_share_lines(self) -> bool {
-        self.slots.stride < 64
-    }
-
     /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
     #[inline(always)]
     pub(crate) fn begins_shared_line(self, position: u64) -> bool {
