@@ -1,0 +1,69 @@
+//! What may lie at a ring's name, and what the library says about it.
+//!
+//! Every case ends in a typed error that names what is wrong, leaves a stranger's object as it was, and
+//! never hangs. Also: creation is all or nothing, when it is killed, raced, or runs out of space. Cases that
+//! need privileges print why they are skipped where those are missing.
+
+mod access;
+mod creators;
+mod descriptors;
+mod header;
+mod kinds;
+mod options;
+mod refused;
+mod scratch;
+mod space;
+mod system_v;
+mod taken;
+mod time;
+
+use crate::access::{role_nobody, role_umask};
+use crate::creators::{role_churn, role_race};
+use crate::space::role_small_tmpfs;
+use std::process::Command;
+
+/// Runs a role of these tests in a process of its own.
+pub fn child(role: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("own path"));
+    command
+        .args([
+            "--exact",
+            "a_child_process_plays_its_role",
+            "--nocapture",
+            "--quiet",
+        ])
+        .env("ANNULUS_NAMES_ROLE", role)
+        .env("ANNULUS_NAMES_ARGS", args.join("\n"));
+    command
+}
+
+/// Runs a role to its end and panics with what it said if it failed.
+pub fn run_child(role: &str, args: &[&str]) {
+    let output = child(role, args).output().expect("start");
+    let said = String::from_utf8_lossy(&output.stdout);
+    for line in said.lines().filter(|l| l.contains("skipped")) {
+        println!("{line}");
+    }
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{role}: {said}\n{error}");
+}
+
+/// Not a test by itself: what the other processes of these tests do.
+#[test]
+fn a_child_process_plays_its_role() {
+    let Ok(role) = std::env::var("ANNULUS_NAMES_ROLE") else {
+        return;
+    };
+    // SAFETY: an integer; should the test die, this process ends too.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let args = std::env::var("ANNULUS_NAMES_ARGS").unwrap_or_default();
+    let args: Vec<&str> = args.lines().collect();
+    match role.as_str() {
+        "umask" => role_umask(&args),
+        "nobody" => role_nobody(&args),
+        "churn" => role_churn(&args),
+        "race" => role_race(&args),
+        "small tmpfs" => role_small_tmpfs(&args),
+        other => panic!("no role {other}"),
+    }
+}

@@ -1,0 +1,12 @@
+//! The wire format as `docs/WIRE.md` describes it, held against the library from four sides: the tables of the
+//! page against files the library makes, committed images that must open and drain for ever, images made
+//! today that must equal the committed ones, and a peer written from the page alone that talks to the library
+//! in both directions.
+//!
+//! `ANNULUS_WRITE_GOLDEN=1 cargo test --test wire` writes the images anew. That is a new wire version.
+
+mod exchange;
+mod golden;
+mod page_end;
+mod scratch;
+mod tables;
