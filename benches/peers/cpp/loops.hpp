@@ -1,4 +1,4 @@
-// The timed and the verifying loops for C++ queues: the same work, message for message, as src/loops.rs.
+// The timed and the verifying loops for C++ queues: the same work, message for message, as ../scenario/loops.rs.
 //
 // A Queue offers `bool push(const M&)` and `bool pop(M&)`. The whole loop is here, so that push and pop are inlined.
 // Messages come from a table made by the Rust side; `opaque` is what black_box is there.
@@ -26,7 +26,7 @@ inline void relax() {
 #endif
 }
 
-// Word `index` of message `number`; src/message.rs has the same formula.
+// Word `index` of message `number`; ../scenario/message.rs has the same formula.
 inline std::uint64_t word(std::uint64_t number, std::size_t index) {
     return (number + 1) * 0x9E3779B97F4A7C15ull + (index + 1) * 0xD1B54A32D192ED03ull;
 }

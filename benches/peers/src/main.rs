@@ -9,20 +9,15 @@ mod scenario;
 
 mod args;
 mod engines;
-mod harness;
-mod loops;
-mod message;
-mod rounds;
-mod summary;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Args, USAGE};
-use engines::Engine;
-use rounds::{Pace, Session};
+use scenario::engine::Engine;
 use scenario::pin::{Cpus, pin_to};
-use scenario::{child, table};
+use scenario::rounds::{Pace, Session};
+use scenario::{child, summary, table};
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -95,11 +90,8 @@ fn measure(args: &Args, engines: &[Box<dyn Engine>]) -> Result<(), String> {
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
     let report = summary::report(&outcome, engines, tree);
     table::print(&report, args.json).map_err(|error| format!("output: {error}"))?;
-    if outcome.mixed > 0 {
-        let mixed = outcome.mixed;
-        eprintln!(
-            "{mixed} rounds were thrown away: the placement of the cores changed within them"
-        );
+    if let Some(sentence) = outcome.thrown_away() {
+        eprintln!("{sentence}");
     }
     if outcome.failures.is_empty() {
         Ok(())

@@ -1,23 +1,18 @@
 //! `bench`: rings between two processes on two pinned cores, beside the floor of the hardware.
 //!
-//! The same way of measuring as benches/peers (it shares benches/scenario with it), but nothing except our own rings.
+//! The same way of measuring as benches/peers (both hand their engines to benches/scenario), with our own rings alone.
 
-mod harness;
-mod rounds;
-mod summary;
+mod ours;
 
 use crate::args::{BenchArgs, KindName};
 use crate::exit::{Failure, Kind, stdout_failed};
-use crate::scenario::machine::Machine;
+use crate::scenario::ours::{Parking, Spinning};
 use crate::scenario::pin::{Cpus, pin_to};
-use crate::scenario::report::Report;
-use crate::scenario::table;
+use crate::scenario::rounds::{Pace, Session};
+use crate::scenario::{summary, table};
 use crate::words;
-use rounds::{Pace, Session};
+use ours::{Ours, PAYLOADS};
 use std::path::Path;
-
-/// Message sizes the loops are compiled for, in bytes.
-const PAYLOADS: [usize; 7] = [8, 56, 120, 256, 1024, 4096, 65536];
 
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
@@ -30,21 +25,23 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let failed = |message: String| Failure::new(Kind::Failed, message);
     let cpus = Cpus::choose().map_err(|e| failed(e.to_string()))?;
     pin_to(cpus.near).map_err(|e| failed(format!("pinning to a core: {e}")))?;
-    let pace = if args.quick { Pace::QUICK } else { Pace::FULL };
-    let outcome = Session::new(cpus, pace)
-        .run(&args.payload)
-        .map_err(failed)?;
-    let report = Report {
-        // The tree this program was built from; without it the commit is null.
-        machine: Machine::describe(Path::new(env!("CARGO_MANIFEST_DIR"))),
-        placements: summary::placements(&outcome),
+    let (pace, rounds) = match args.quick {
+        true => (Pace::QUICK, 2),
+        false => (Pace::FULL, 11),
     };
+    let engines = [Ours::<Spinning>::engine(), Ours::<Parking>::engine()];
+    let outcome = Session::new(&engines, cpus, pace)
+        .run(&args.payload, rounds)
+        .map_err(failed)?;
+    if !outcome.failures.is_empty() {
+        return Err(failed(outcome.failures.join("\n")));
+    }
+    // The tree this program was built from; without it the commit is null.
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let report = summary::report(&outcome, &engines, tree);
     table::print(&report, args.json).map_err(stdout_failed)?;
-    if outcome.mixed > 0 {
-        words::tell(&format!(
-            "{} rounds were thrown away: the placement of the cores changed within them",
-            outcome.mixed
-        ));
+    if let Some(sentence) = outcome.thrown_away() {
+        words::tell(&sentence);
     }
     Ok(())
 }

@@ -1,56 +1,22 @@
 //! Our own engine, through its public safe API, across two processes that open the rings by name.
 //!
-//! One message per `push` and `pop`, copied in and out; peers are not trusted. It takes part twice under one name: spinning
+//! It takes part twice under one name: spinning
 //! beside the spinning peers, and parking beside the kernel's own channels.
 //! Invariant: the names are removed when the link is dropped in the process that made it; `sweep` covers a killed one.
 
 use std::marker::PhantomData;
 
-use super::{Across, Family, Traits, Wait, WrittenIn, fresh_name};
-use crate::harness::{CAPACITY, Link, over_processes};
-use crate::loops::{Duplex, Rx, Tx};
-use crate::message::Message;
+use super::{Family, fresh_name};
+use crate::scenario::engine::Traits;
+use crate::scenario::harness::{CAPACITY, Link, over_processes};
+use crate::scenario::message::Message;
+use crate::scenario::ours::{Side, Waiting, side};
 use crate::scenario::pin::Cpus;
-use crate::scenario::report::OURS;
 use crate::scenario::shared::Barrier;
 
-const fn ours(wait: Wait) -> Traits {
-    Traits {
-        name: OURS,
-        across: Across::Processes,
-        written_in: WrittenIn::Rust,
-        wait,
-    }
-}
-
-/// How the ends wait.
-pub trait Waiting: 'static {
-    /// The strategy handed to every push and pop.
-    const WAIT: annulus::Wait;
-}
-
-/// An spsc ring of slots whose ends poll.
-pub struct Spinning;
-
-impl Waiting for Spinning {
-    const WAIT: annulus::Wait = annulus::Wait::spin();
-}
-
-impl Family for Spinning {
-    const TRAITS: Traits = ours(Wait::Spin);
-    type Link<const WORDS: usize> = AnnulusLink<Spinning, WORDS>;
-}
-
-/// An spsc ring of slots whose ends sleep after a moment of polling.
-pub struct Parking;
-
-impl Waiting for Parking {
-    const WAIT: annulus::Wait = annulus::Wait::park();
-}
-
-impl Family for Parking {
-    const TRAITS: Traits = ours(Wait::Park);
-    type Link<const WORDS: usize> = AnnulusLink<Parking, WORDS>;
+impl<W: Waiting> Family for W {
+    const TRAITS: Traits = W::TRAITS;
+    type Link<const WORDS: usize> = AnnulusLink<W, WORDS>;
 }
 
 /// Two named rings.
@@ -90,33 +56,6 @@ impl<const WORDS: usize> Drop for Named<WORDS> {
     }
 }
 
-/// A sending end.
-pub struct Sending<W, const WORDS: usize>(annulus::Producer<Message<WORDS>>, PhantomData<W>);
-/// A receiving end, and where it takes messages to.
-pub struct Receiving<W, const WORDS: usize> {
-    end: annulus::Consumer<Message<WORDS>>,
-    message: Message<WORDS>,
-    wait: PhantomData<W>,
-}
-
-type Side<W, const WORDS: usize> = Duplex<Sending<W, WORDS>, Receiving<W, WORDS>, WORDS>;
-
-fn side<W, const WORDS: usize>(
-    out: &annulus::Ring<Message<WORDS>>,
-    back: &annulus::Ring<Message<WORDS>>,
-) -> Result<Side<W, WORDS>, String> {
-    let tx = out.producer().map_err(|error| error.to_string())?;
-    let rx = back.consumer().map_err(|error| error.to_string())?;
-    Ok(Duplex::new(
-        Sending(tx, PhantomData),
-        Receiving {
-            end: rx,
-            message: Message::numbered(0),
-            wait: PhantomData,
-        },
-    ))
-}
-
 impl<W: Waiting, const WORDS: usize> Link for AnnulusLink<W, WORDS> {
     type Near = Side<W, WORDS>;
     type Far = Side<W, WORDS>;
@@ -144,26 +83,5 @@ impl<W: Waiting, const WORDS: usize> Link for AnnulusLink<W, WORDS> {
         far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_processes(self, cpus, near, far)
-    }
-}
-
-impl<W: Waiting, const WORDS: usize> Tx<WORDS> for Sending<W, WORDS> {
-    #[inline(always)]
-    fn try_send(&mut self, message: &Message<WORDS>) -> bool {
-        match self.0.push(message, W::WAIT) {
-            Ok(()) => true,
-            Err(error) => panic!("annulus push: {error}"),
-        }
-    }
-}
-
-impl<W: Waiting, const WORDS: usize> Rx<WORDS> for Receiving<W, WORDS> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Message<WORDS>)) -> bool {
-        match self.end.pop_into(&mut self.message, W::WAIT) {
-            Ok(()) => take(&self.message),
-            Err(error) => panic!("annulus pop: {error}"),
-        }
-        true
     }
 }

@@ -8,10 +8,11 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::{Across, Family, Traits, Wait, WrittenIn};
-use crate::harness::{Link, over_threads};
-use crate::loops::{Damaged, End, verdict};
-use crate::message::Message;
+use super::Family;
+use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
+use crate::scenario::harness::{Link, over_threads};
+use crate::scenario::loops::{Damaged, End, verdict};
+use crate::scenario::message::{self, Message};
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 
@@ -234,7 +235,7 @@ impl<Q: Queue, const WORDS: usize> Link for CppLink<Q, WORDS> {
         let end = |out: &Arc<_>, back: &Arc<_>| CppEnd {
             out: Arc::clone(out),
             back: Arc::clone(back),
-            table: Message::table(),
+            table: message::table(),
         };
         Ok(CppLink {
             near: Some(end(&to_far, &to_near)),

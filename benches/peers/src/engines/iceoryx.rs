@@ -10,10 +10,11 @@ use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 
-use super::{Across, Family, Traits, Wait, WrittenIn, fresh_name, name_prefix};
-use crate::harness::{CAPACITY, Link, over_processes};
-use crate::loops::{Duplex, Rx, Tx};
-use crate::message::Message;
+use super::{Family, fresh_name, name_prefix};
+use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
+use crate::scenario::harness::{CAPACITY, Link, over_processes};
+use crate::scenario::loops::{Duplex, Rx, Tx};
+use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 
@@ -29,9 +30,6 @@ impl Family for Iceoryx2 {
     };
     type Link<const WORDS: usize> = IceoryxLink<WORDS>;
 }
-
-// SAFETY: plain words, no pointers, the same layout in every process.
-unsafe impl<const WORDS: usize> ZeroCopySend for Message<WORDS> {}
 
 /// The names under which both sides find each other.
 pub struct IceoryxLink<const WORDS: usize> {

@@ -6,10 +6,11 @@
 use std::io::{Error, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{Across, Family, Traits, Wait, WrittenIn};
-use crate::harness::{CAPACITY, Link, over_processes};
-use crate::loops::{Duplex, Rx, Tx};
-use crate::message::Message;
+use super::Family;
+use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
+use crate::scenario::harness::{CAPACITY, Link, over_processes};
+use crate::scenario::loops::{Duplex, Rx, Tx};
+use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 
@@ -147,7 +148,7 @@ impl<const WORDS: usize> Rx<WORDS> for OutOf {
     #[inline(always)]
     fn try_receive(&mut self, take: &mut impl FnMut(&Message<WORDS>)) -> bool {
         let bytes = size_of::<Message<WORDS>>();
-        let mut message = Message { words: [0; WORDS] };
+        let mut message = [0; WORDS];
         let into: *mut Message<WORDS> = &mut message;
         let mut done = 0;
         while done < bytes {

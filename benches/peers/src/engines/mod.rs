@@ -1,12 +1,15 @@
 //! The engines: ours and its peers, behind one face.
 //!
-//! An engine says what it is and measures one stream or one series of round trips; it keeps no figures.
+//! An engine is a family of links, one per message size; it keeps no figures.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::harness::{self, Link};
+use crate::scenario::engine::{Engine, Traits};
+use crate::scenario::harness::{self, Link};
+use crate::scenario::ours::{Parking, Spinning};
 use crate::scenario::pin::Cpus;
+
 mod annulus;
 #[cfg(any(have_boost, have_moodycamel))]
 mod cpp;
@@ -17,64 +20,6 @@ mod thread_rings;
 
 /// Payload sizes the engines are compiled for, in bytes.
 pub const PAYLOADS: [usize; 3] = [8, 56, 1024];
-
-/// What the two sides are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Across {
-    /// Two processes that share memory or a descriptor.
-    Processes,
-    /// Two threads of one process, because the engine cannot cross processes.
-    Threads,
-}
-
-/// What the engine is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WrittenIn {
-    /// A Rust crate.
-    Rust,
-    /// A C++ header.
-    #[cfg_attr(
-        not(any(have_boost, have_moodycamel)),
-        allow(dead_code, reason = "no C++ peer was found when this was built")
-    )]
-    Cpp,
-    /// A facility of the kernel.
-    Kernel,
-}
-
-/// How a side waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Polls.
-    Spin,
-    /// Sleeps in the kernel.
-    Park,
-}
-
-/// What an engine is.
-#[derive(Clone, Copy, Debug)]
-pub struct Traits {
-    /// Its name in tables and in `--only`.
-    pub name: &'static str,
-    /// Threads or processes.
-    pub across: Across,
-    /// Language.
-    pub written_in: WrittenIn,
-    /// Way of waiting.
-    pub wait: Wait,
-}
-
-/// One ring implementation that can be measured.
-pub trait Engine {
-    /// What it is.
-    fn traits(&self) -> Traits;
-    /// Nanoseconds for a stream of `count` messages of `payload` bytes (one of `PAYLOADS`). The calling thread must be
-    /// pinned to `cpus.near`.
-    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
-    /// Nanoseconds for `count` round trips of `payload` bytes (one of `PAYLOADS`), through one ring per direction. The
-    /// calling thread must be pinned to `cpus.near`.
-    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
-}
 
 /// An engine's link for every message size.
 trait Family {
@@ -153,7 +98,7 @@ pub fn sweep() {
 /// Every engine this program was built with, in the order they take turns.
 pub fn all() -> Vec<Box<dyn Engine>> {
     vec![
-        engine::<annulus::Spinning>(),
+        engine::<Spinning>(),
         engine::<thread_rings::Rtrb>(),
         engine::<thread_rings::Ringbuf>(),
         engine::<thread_rings::Gil>(),
@@ -165,7 +110,7 @@ pub fn all() -> Vec<Box<dyn Engine>> {
         engine::<cpp::Boost>(),
         #[cfg(have_moodycamel)]
         engine::<cpp::Moodycamel>(),
-        engine::<annulus::Parking>(),
+        engine::<Parking>(),
         engine::<kernel::Pipe>(),
         engine::<kernel::Seqpacket>(),
     ]

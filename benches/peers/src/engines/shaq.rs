@@ -8,10 +8,11 @@ use std::os::fd::FromRawFd;
 
 use shaq::spsc::{Consumer, Producer, minimum_file_size};
 
-use super::{Across, Family, Traits, Wait, WrittenIn};
-use crate::harness::{CAPACITY, Link, over_processes};
-use crate::loops::{Duplex, Rx, Tx};
-use crate::message::Message;
+use super::Family;
+use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
+use crate::scenario::harness::{CAPACITY, Link, over_processes};
+use crate::scenario::loops::{Duplex, Rx, Tx};
+use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 

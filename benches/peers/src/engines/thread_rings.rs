@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
 
-use super::{Across, Family, Traits, Wait, WrittenIn};
-use crate::harness::{CAPACITY, Link, over_threads};
-use crate::loops::{Duplex, Rx, Tx};
-use crate::message::Message;
+use super::Family;
+use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
+use crate::scenario::harness::{CAPACITY, Link, over_threads};
+use crate::scenario::loops::{Duplex, Rx, Tx};
+use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 

@@ -9,25 +9,35 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::loops::{Damaged, End};
-use crate::scenario::child;
-use crate::scenario::clock::{Alarm, now_ns};
-use crate::scenario::pin::{Cpus, pin_to};
-use crate::scenario::shared::{Barrier, Line, Shared};
+use super::child;
+use super::clock::{Alarm, now_ns};
+use super::loops::{Damaged, End};
+use super::pin::{Cpus, pin_to};
+use super::shared::{Barrier, Line, Shared};
 
 /// Slots asked of every engine. Some round it up a little; pipes and sockets hold what the kernel lets them.
 pub const CAPACITY: usize = 4096;
-/// Messages of the untimed pass that compares every byte: two wraps.
-const CHECKED: u64 = 2 * CAPACITY as u64;
-/// Untimed round trips: one wrap of both rings.
-const WARMING_TRIPS: u64 = CAPACITY as u64 + 64;
+/// Bytes of the rings with messages so large that there are fewer slots.
+const LARGE_RING: usize = 4 << 20;
 /// Seconds after which a measurement is given up.
 const PATIENCE_S: u32 = 60;
 /// How long a failing side lets the other leave through the barrier.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// Slots of a ring of such messages: `CAPACITY` up to 1024 bytes.
+pub const fn capacity(payload_bytes: usize) -> usize {
+    let slots = LARGE_RING / payload_bytes;
+    if slots < CAPACITY { slots } else { CAPACITY }
+}
+
 /// Two rings, one per direction, not yet attached.
 pub trait Link: Sized {
+    /// Slots of each ring.
+    const SLOTS: usize = CAPACITY;
+    /// Messages of the untimed pass that compares every byte: two wraps.
+    const CHECKED: u64 = 2 * Self::SLOTS as u64;
+    /// Untimed round trips: one wrap of both rings.
+    const WARMING_TRIPS: u64 = Self::SLOTS as u64 + 64;
     /// The side that keeps the clock.
     type Near: End;
     /// Its partner.
@@ -67,7 +77,7 @@ pub fn stream<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
     L::create()?.run(
         cpus,
         |near, barrier| {
-            near.receive_numbered(CHECKED)
+            near.receive_numbered(L::CHECKED)
                 .map_err(|Damaged| "the pass that compares every byte found a difference")?;
             meet(barrier, 2)?;
             let start = now_ns();
@@ -77,7 +87,7 @@ pub fn stream<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
             Ok(elapsed)
         },
         |far, barrier| {
-            far.send_numbered(CHECKED);
+            far.send_numbered(L::CHECKED);
             meet(barrier, 2)?;
             far.send(count);
             Ok(())
@@ -91,7 +101,7 @@ pub fn round_trips<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
     L::create()?.run(
         cpus,
         |near, barrier| {
-            near.ping(WARMING_TRIPS)
+            near.ping(L::WARMING_TRIPS)
                 .map_err(|Damaged| "an answer was damaged")?;
             meet(barrier, 2)?;
             let start = now_ns();
@@ -101,7 +111,7 @@ pub fn round_trips<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
             Ok(elapsed)
         },
         |far, barrier| {
-            far.echo(WARMING_TRIPS);
+            far.echo(L::WARMING_TRIPS);
             meet(barrier, 2)?;
             far.echo(count);
             Ok(())

@@ -5,7 +5,7 @@
 
 use std::hint::{black_box, spin_loop};
 
-use crate::message::Message;
+use super::message::{Message, differs, numbered, table};
 
 /// The sending end of one ring.
 pub trait Tx<const WORDS: usize> {
@@ -52,7 +52,7 @@ impl<T, R, const WORDS: usize> Duplex<T, R, WORDS> {
         Duplex {
             tx,
             rx,
-            table: Message::table(),
+            table: table(),
         }
     }
 }
@@ -74,7 +74,7 @@ impl<T: Tx<WORDS>, R: Rx<WORDS>, const WORDS: usize> End for Duplex<T, R, WORDS>
         for _ in 0..count {
             let expected = &table[at];
             receive_one(rx, &mut |message| {
-                wrong |= black_box(message).differs(expected)
+                wrong |= differs(black_box(message), expected)
             });
             at = following(at, table.len());
         }
@@ -89,7 +89,7 @@ impl<T: Tx<WORDS>, R: Rx<WORDS>, const WORDS: usize> End for Duplex<T, R, WORDS>
             let expected = black_box(&table[at]);
             send_one(tx, expected);
             receive_one(rx, &mut |message| {
-                wrong |= black_box(message).differs(expected)
+                wrong |= differs(black_box(message), expected)
             });
             at = following(at, table.len());
         }
@@ -105,14 +105,14 @@ impl<T: Tx<WORDS>, R: Rx<WORDS>, const WORDS: usize> End for Duplex<T, R, WORDS>
 
     fn send_numbered(&mut self, count: u64) {
         for number in 0..count {
-            send_one(&mut self.tx, &Message::numbered(number));
+            send_one(&mut self.tx, &numbered(number));
         }
     }
 
     fn receive_numbered(&mut self, count: u64) -> Result<(), Damaged> {
         let mut wrong = false;
         for number in 0..count {
-            let expected = Message::numbered(number);
+            let expected = numbered(number);
             receive_one(&mut self.rx, &mut |message| wrong |= *message != expected);
         }
         verdict(u64::from(wrong))
@@ -191,7 +191,7 @@ mod tests {
         let queue = Queue::default();
         let mut side = side(&queue);
         side.send_numbered(100);
-        queue.borrow_mut()[50].words[3] ^= 1 << 40;
+        queue.borrow_mut()[50][3] ^= 1 << 40;
         assert_eq!(side.receive_numbered(100), Err(Damaged));
     }
 

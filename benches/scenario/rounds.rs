@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engines::{Engine, Traits};
-use crate::harness::{CAPACITY, contained};
-use crate::scenario::load::Load;
-use crate::scenario::pin::Cpus;
-use crate::scenario::stats::Class;
-use crate::scenario::{copying, floor, handoff};
+use super::engine::{Engine, Traits};
+use super::harness::{capacity, contained};
+use super::load::Load;
+use super::pin::Cpus;
+use super::stats::Class;
+use super::{copying, floor, handoff};
 
 /// Rounds that may be thrown away even in a short run.
 const SPARE_ROUNDS: u32 = 8;
@@ -35,9 +35,9 @@ impl Pace {
     };
     /// For a quick check.
     pub const QUICK: Pace = Pace {
-        loop_ns: 5_000_000,
+        loop_ns: 3_000_000,
         floor_trips: 500,
-        reference_ns: 2_000_000,
+        reference_ns: 1_000_000,
     };
 }
 
@@ -116,6 +116,18 @@ pub struct Session<'a> {
     outcome: Outcome,
 }
 
+impl Outcome {
+    /// A sentence about rounds that were thrown away, if there were any.
+    pub fn thrown_away(&self) -> Option<String> {
+        let mixed = self.mixed;
+        (mixed > 0).then(|| {
+            format!(
+                "{mixed} rounds were thrown away: the placement of the cores changed within them"
+            )
+        })
+    }
+}
+
 impl<'a> Session<'a> {
     /// Nothing measured yet. The calling thread must be pinned to `cpus.near`.
     pub fn new(engines: &'a [Box<dyn Engine>], cpus: Cpus, pace: Pace) -> Self {
@@ -148,14 +160,14 @@ impl<'a> Session<'a> {
     fn calibrate(&mut self, payload: usize) {
         for place in 0..self.engines.len() {
             let mut counts = Counts {
-                stream: 2 * CAPACITY as u64,
+                stream: 2 * capacity(payload) as u64,
                 trips: 256,
             };
             for _ in 0..4 {
                 let Some(turn) = self.turn(place, payload, counts) else {
                     break;
                 };
-                let next = self.following(turn, 64);
+                let next = self.following(payload, turn, 64);
                 let settled = 2 * turn.stream_ns.min(turn.trips_ns) > self.pace.loop_ns;
                 self.counts.insert((payload, place), next);
                 counts = next;
@@ -171,7 +183,7 @@ impl<'a> Session<'a> {
         let load = Load::now(self.cpus);
         let before = floor::measure(self.cpus, self.pace.floor_trips)?;
         let lines = handoff::lines_per_s(self.cpus, self.pace.reference_ns)?;
-        let copies = copying::gb_per_s(1024, CAPACITY, self.pace.reference_ns);
+        let copies = copying::gb_per_s(1024, capacity(1024), self.pace.reference_ns);
         let mut turns = Vec::new();
         for place in 0..self.engines.len() {
             let Some(&counts) = self.counts.get(&(payload, place)) else {
@@ -179,7 +191,7 @@ impl<'a> Session<'a> {
             };
             if let Some(turn) = self.turn(place, payload, counts) {
                 self.counts
-                    .insert((payload, place), self.following(turn, 4));
+                    .insert((payload, place), self.following(payload, turn, 4));
                 turns.push((place, turn));
             }
         }
@@ -215,7 +227,7 @@ impl<'a> Session<'a> {
     /// Measures one engine once; `None` (and a failure noted, and the engine out of this payload) when that failed.
     fn turn(&mut self, place: usize, payload: usize, counts: Counts) -> Option<Turn> {
         let engine = &self.engines[place];
-        let Traits { name, .. } = engine.traits();
+        let Traits { name, wait, .. } = engine.traits();
         let cpus = self.cpus;
         let stream = contained(|| engine.throughput(cpus, payload, counts.stream));
         let measured = stream.and_then(|stream_ns| {
@@ -230,8 +242,10 @@ impl<'a> Session<'a> {
         match measured {
             Ok(turn) => Some(turn),
             Err(message) => {
-                let failure =
-                    format!("{name}, {payload} bytes: {message}; its own words stand above");
+                let failure = format!(
+                    "{name}, {payload} bytes, {}: {message}; its own words stand above",
+                    wait.name()
+                );
                 self.outcome.failed.insert((payload, place));
                 self.outcome.failures.push(failure);
                 self.counts.remove(&(payload, place));
@@ -240,14 +254,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Counts that would have lasted `loop_ns`, at most `leap` times more or fewer, and never less than half a wrap.
-    fn following(&self, turn: Turn, leap: u64) -> Counts {
+    /// Counts that would have lasted `loop_ns`, at most `leap` times more or fewer, and never less than two laps.
+    fn following(&self, payload: usize, turn: Turn, leap: u64) -> Counts {
         let scale = |count: u64, took: u64| {
             let ideal = (count as f64 * self.pace.loop_ns as f64 / took as f64) as u64;
             ideal.clamp(count / leap, count * leap)
         };
         Counts {
-            stream: scale(turn.messages, turn.stream_ns).max(2 * CAPACITY as u64),
+            stream: scale(turn.messages, turn.stream_ns).max(2 * capacity(payload) as u64),
             trips: scale(turn.trips, turn.trips_ns).max(64),
         }
     }

@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
-use crate::engines::{Across, Engine, Traits, Wait, WrittenIn};
-use crate::rounds::{Figures, Filed, Outcome};
-use crate::scenario::machine::Machine;
-use crate::scenario::report::{EngineFigures, Placement, Report, Workload, quartiles};
-use crate::scenario::stats::{Class, Summary};
+use super::engine::{Across, Engine, Traits, Wait, WrittenIn};
+use super::machine::Machine;
+use super::report::{EngineFigures, Placement, Report, Workload, quartiles};
+use super::rounds::{Figures, Filed, Outcome};
+use super::stats::{Class, Summary};
 
 /// Builds the report; `tree` is a directory inside the source tree.
 pub fn report(outcome: &Outcome, engines: &[Box<dyn Engine>], tree: &Path) -> Report {
@@ -68,10 +68,7 @@ fn workload(
         element: String::from("slots"),
         payload_bytes: payload as u64,
         batch: 1,
-        wait: String::from(match wait {
-            Wait::Spin => "spin",
-            Wait::Park => "park",
-        }),
+        wait: String::from(wait.name()),
         producers: 1,
         consumers: 1,
         engines: places

@@ -1,0 +1,68 @@
+//! What is measured, behind one face.
+//!
+//! An engine says what it is and measures one stream or one series of round trips; it keeps no figures.
+
+use super::pin::Cpus;
+
+/// What the two sides are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    /// Two processes that share memory or a descriptor.
+    Processes,
+    /// Two threads of one process, because the engine cannot cross processes.
+    Threads,
+}
+
+/// What the engine is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenIn {
+    /// A Rust crate.
+    Rust,
+    /// A C++ header.
+    Cpp,
+    /// A facility of the kernel.
+    Kernel,
+}
+
+/// How a side waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Polls.
+    Spin,
+    /// Sleeps in the kernel.
+    Park,
+}
+
+impl Wait {
+    /// The way of waiting as the report calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Wait::Spin => "spin",
+            Wait::Park => "park",
+        }
+    }
+}
+
+/// What an engine is.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// Its name in tables and in `--only`.
+    pub name: &'static str,
+    /// Threads or processes.
+    pub across: Across,
+    /// Language.
+    pub written_in: WrittenIn,
+    /// Way of waiting.
+    pub wait: Wait,
+}
+
+/// One ring implementation that can be measured.
+pub trait Engine {
+    /// What it is.
+    fn traits(&self) -> Traits;
+    /// Nanoseconds for a stream of `count` messages of `payload` bytes. The calling thread must be pinned to `cpus.near`.
+    /// An error says what went wrong, a size the engine is not compiled for included.
+    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
+    /// Nanoseconds for `count` round trips of `payload` bytes, through one ring per direction. Otherwise as `throughput`.
+    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
+}

@@ -1,0 +1,103 @@
+//! Our own rings as an engine: anonymous memory inherited by fork, so that nothing is left behind however this ends.
+//!
+//! Invariant: every size in `PAYLOADS` has its loops.
+
+use crate::scenario::engine::{Engine, Traits};
+use crate::scenario::harness::{self, Link, capacity, over_processes};
+use crate::scenario::message::Message;
+use crate::scenario::ours::{Side, Waiting, side};
+use crate::scenario::pin::Cpus;
+use crate::scenario::shared::Barrier;
+use annulus::{Backing, Ring};
+use std::marker::PhantomData;
+
+/// Message sizes the loops are compiled for, in bytes.
+pub const PAYLOADS: [usize; 7] = [8, 56, 120, 256, 1024, 4096, 65536];
+
+/// Rings whose ends wait as `W` says.
+pub struct Ours<W>(PhantomData<W>);
+
+impl<W: Waiting> Ours<W> {
+    /// The engine.
+    pub fn engine() -> Box<dyn Engine> {
+        Box::new(Ours::<W>(PhantomData))
+    }
+}
+
+impl<W: Waiting> Engine for Ours<W> {
+    fn traits(&self) -> Traits {
+        W::TRAITS
+    }
+
+    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+        match payload {
+            8 => harness::stream::<Inherited<W, 1>>(cpus, count),
+            56 => harness::stream::<Inherited<W, 7>>(cpus, count),
+            120 => harness::stream::<Inherited<W, 15>>(cpus, count),
+            256 => harness::stream::<Inherited<W, 32>>(cpus, count),
+            1024 => harness::stream::<Inherited<W, 128>>(cpus, count),
+            4096 => harness::stream::<Inherited<W, 512>>(cpus, count),
+            65536 => harness::stream::<Inherited<W, 8192>>(cpus, count),
+            _ => Err(format!("not compiled for {payload} bytes")),
+        }
+    }
+
+    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+        match payload {
+            8 => harness::round_trips::<Inherited<W, 1>>(cpus, count),
+            56 => harness::round_trips::<Inherited<W, 7>>(cpus, count),
+            120 => harness::round_trips::<Inherited<W, 15>>(cpus, count),
+            256 => harness::round_trips::<Inherited<W, 32>>(cpus, count),
+            1024 => harness::round_trips::<Inherited<W, 128>>(cpus, count),
+            4096 => harness::round_trips::<Inherited<W, 512>>(cpus, count),
+            65536 => harness::round_trips::<Inherited<W, 8192>>(cpus, count),
+            _ => Err(format!("not compiled for {payload} bytes")),
+        }
+    }
+}
+
+/// Two rings, one per direction.
+struct Inherited<W, const WORDS: usize> {
+    to_near: Ring<Message<WORDS>>,
+    to_far: Ring<Message<WORDS>>,
+    wait: PhantomData<W>,
+}
+
+fn ring<const WORDS: usize>() -> Result<Ring<Message<WORDS>>, String> {
+    annulus::spsc::<Message<WORDS>>("bench")
+        .backing(Backing::Anon)
+        .capacity(capacity(8 * WORDS) as u64)
+        .create()
+        .map_err(|e| e.to_string())
+}
+
+impl<W: Waiting, const WORDS: usize> Link for Inherited<W, WORDS> {
+    const SLOTS: usize = capacity(8 * WORDS);
+    type Near = Side<W, WORDS>;
+    type Far = Side<W, WORDS>;
+
+    fn create() -> Result<Self, String> {
+        Ok(Inherited {
+            to_near: ring()?,
+            to_far: ring()?,
+            wait: PhantomData,
+        })
+    }
+
+    fn near(&mut self) -> Result<Self::Near, String> {
+        side(&self.to_far, &self.to_near)
+    }
+
+    fn far(&mut self) -> Result<Self::Far, String> {
+        side(&self.to_near, &self.to_far)
+    }
+
+    fn run<R>(
+        self,
+        cpus: Cpus,
+        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+    ) -> Result<R, String> {
+        over_processes(self, cpus, near, far)
+    }
+}
