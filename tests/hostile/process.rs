@@ -30,6 +30,11 @@ impl Enemy {
 
 impl Drop for Enemy {
     fn drop(&mut self) {
+        // It never stops by itself; one that has was not found under its name.
+        assert!(
+            matches!(self.0.try_wait(), Ok(None)),
+            "the enemy did not fight"
+        );
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

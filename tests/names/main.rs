@@ -46,6 +46,7 @@ pub fn run_child(role: &str, args: &[&str]) {
     }
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{role}: {said}\n{error}");
+    assert!(said.contains("1 passed"), "{role} was not found: {said}");
 }
 
 /// Not a test by itself: what the other processes of these tests do.
