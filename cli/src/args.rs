@@ -146,7 +146,7 @@ impl WaitBackendName {
 pub struct StreamArgs {
     /// Name of the ring; with --backing file a path
     pub name: String,
-    /// What to send, or where to put what comes; "-" or nothing is stdin or stdout
+    /// The file to send, or to put what comes into (replaced if it exists); "-" or nothing: stdin, stdout
     pub file: Option<PathBuf>,
     /// Where the ring lives
     #[arg(long, value_enum, default_value = "posix-shm")]

@@ -107,7 +107,9 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// A producer that was dropped without closing ends no wait: another may come.
     ///
     /// # Errors
-    /// [`PopError::PeerDied`] if there is none and the producer has died.
+    /// [`PopError::Closed`] once the producer has closed and everything was taken. [`PopError::PeerDied`] if
+    /// there is none and the producer has died, also if that was before this consumer came. Call again to
+    /// wait for a successor; each call reports the death anew, at the latest after 100 ms.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
         loop {

@@ -135,7 +135,8 @@ impl<T: Element + ?Sized> Options<T> {
         self
     }
 
-    /// Slots: a power of two from 2 to 2^32. Default 1024.
+    /// Slots: a power of two from 2 to 2^32. Default 1024. Used when the ring is made; an existing ring keeps
+    /// its own, see [`Ring::capacity`].
     pub fn capacity(mut self, slots: u64) -> Self {
         self.capacity = slots;
         self

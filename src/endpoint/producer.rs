@@ -112,7 +112,8 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// [`try_push`](Producer::try_push) does not.
     ///
     /// # Errors
-    /// [`PushError::PeerDied`] if there is no room and the consumer has died.
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died. Call again to wait for a
+    /// successor; each call reports the death anew, at the latest after 100 ms.
     ///
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
