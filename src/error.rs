@@ -4,7 +4,7 @@
 //! is an [`OsError`]: the call, the object, the errno, and what to do about it. *Corruption* says whose word
 //! was wrong ([`Corrupt`]).
 
-pub use crate::ring::spsc::{Corrupt, CorruptWord};
+pub use crate::ring::corrupt::{Corrupt, CorruptWord};
 use std::fmt;
 use std::io;
 
@@ -68,7 +68,10 @@ impl fmt::Display for Corrupt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, writer) = match self.word {
             CorruptWord::Ready => ("ready word", "a peer"),
+            CorruptWord::Record => ("record header", "a peer"),
             CorruptWord::Gate => ("gate", "the consumer's side"),
+            CorruptWord::Head => ("head", "the consumer's side"),
+            CorruptWord::Tail => ("tail", "the producing side"),
         };
         write!(
             f,
@@ -207,6 +210,12 @@ pub enum EndpointError {
         /// The process that says it does; for people only.
         pid: u32,
     },
+    /// Every one of the ring's places for producers is held by a living process, or by a dead one whose last
+    /// claim the consumer has not come to yet.
+    NoPlace {
+        /// How many there are.
+        places: u32,
+    },
     /// This end was closed for good.
     Closed,
     /// The words in the ring make no sense.
@@ -215,11 +224,22 @@ pub enum EndpointError {
     Os(OsError),
 }
 
+/// A record longer than its ring takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong {
+    /// Its length in bytes.
+    pub len: usize,
+    /// The longest that the ring takes, in bytes.
+    pub max: usize,
+}
+
 /// Why [`try_push`](crate::Producer::try_push) or [`try_claim`](crate::Producer::try_claim) gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryPushError {
-    /// No slot is free.
+    /// There is no room.
     Full,
+    /// The record can never fit. Rings of records only.
+    TooLong(TooLong),
     /// The consumer has closed.
     Closed,
     /// The words in the ring make no sense.
@@ -235,6 +255,8 @@ pub enum PushError {
     PeerDied,
     /// The deadline passed.
     TimedOut,
+    /// The record can never fit. Rings of records only.
+    TooLong(TooLong),
     /// The words in the ring make no sense.
     Corrupt(Corrupt),
 }
@@ -261,6 +283,29 @@ pub enum PopError {
     TimedOut,
     /// The words in the ring make no sense.
     Corrupt(Corrupt),
+}
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { len, max } = self;
+        write!(
+            f,
+            "a record of {len} bytes is longer than the {max} that this ring takes"
+        )
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+impl From<TooLong> for TryPushError {
+    fn from(e: TooLong) -> Self {
+        Self::TooLong(e)
+    }
+}
+impl From<TooLong> for PushError {
+    fn from(e: TooLong) -> Self {
+        Self::TooLong(e)
+    }
 }
 
 impl fmt::Display for CreateError {
@@ -322,6 +367,12 @@ impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Occupied { pid } => write!(f, "process {pid} holds this end of the ring"),
+            Self::NoPlace { places } => {
+                write!(
+                    f,
+                    "all {places} places for producers are taken; create the ring with more"
+                )
+            }
             Self::Closed => {
                 f.write_str("the ring was closed for good; unlink it to begin a new one")
             }
@@ -333,11 +384,12 @@ impl fmt::Display for EndpointError {
 
 /// `Display` and `Error` for the enums of plain outcomes.
 macro_rules! outcome {
-    ($name:ident { $($variant:ident => $text:literal),* }) => {
+    ($name:ident { $($variant:ident => $text:literal),* } $($more:ident)?) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$variant => f.write_str($text),)*
+                    $(Self::$more(e) => e.fmt(f),)?
                     Self::Corrupt(e) => e.fmt(f),
                 }
             }
@@ -351,12 +403,12 @@ macro_rules! outcome {
     };
 }
 
-outcome!(TryPushError { Full => "the ring is full", Closed => "the consumer has closed" });
+outcome!(TryPushError { Full => "the ring is full", Closed => "the consumer has closed" } TooLong);
 outcome!(PushError {
     Closed => "the consumer has closed",
     PeerDied => "the ring is full and the consumer died",
     TimedOut => "the ring stayed full until the deadline"
-});
+} TooLong);
 outcome!(TryPopError { Empty => "the ring is empty", Closed => "the producer has closed" });
 outcome!(PopError {
     Closed => "the producer has closed",

@@ -1,6 +1,6 @@
 //! The compile-time proof that `layout` is what `docs/WIRE.md` draws. A change here is a new wire version.
 
-use crate::layout::control::SpscControl;
+use crate::layout::control::{Control, Taken};
 use crate::layout::header::{HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
 use core::mem::{align_of, offset_of, size_of};
@@ -44,14 +44,18 @@ at!(Header {
     ready: 248,
 });
 
-const_assert_eq!(size_of::<SpscControl>(), 512);
-const_assert_eq!(align_of::<SpscControl>(), 128);
-at!(SpscControl {
+const_assert_eq!(size_of::<Control>(), 768);
+const_assert_eq!(align_of::<Control>(), 128);
+at!(Control {
     gate: 0,
     consumer_sleep: 128,
     producer_sleep: 256,
     closed: 384,
+    tail: 512,
+    head: 640,
 });
+
+at!(Taken { taken: 0, wiped: 8 });
 
 const_assert_eq!(size_of::<Participant>(), 128);
 const_assert_eq!(align_of::<Participant>(), 128);

@@ -42,14 +42,18 @@ mod sync;
 mod wait;
 
 pub use control::directory::{Listed, inspect, list, unlink};
-pub use control::snapshot::{End, Status};
+pub use control::snapshot::{End, Messages, Parties, Status};
+pub use endpoint::records::{
+    Message, RecordConsumer, RecordDrain, RecordLoan, RecordProducer, RecordSample,
+};
 pub use endpoint::{
-    Consumer, Drain, Element, Loan, LoanRun, Options, Parking, Peer, Producer, Ring, Sample, Trust,
-    Trusted, Untrusted, WaitBackend, spsc,
+    Consumer, Drain, Element, Kind, Loan, LoanRun, MpscRecords, Options, Parking, Peer, Producer,
+    RecordKind, Ring, Sample, Spsc, SpscRecords, Trust, Trusted, Untrusted, WaitBackend,
+    mpsc_records, spsc, spsc_records,
 };
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
-    OsError, PopError, PushError, TryPopError, TryPushError,
+    OsError, PopError, PushError, TooLong, TryPopError, TryPushError,
 };
 pub use segment::{Backing, HugePages, Pages};
 pub use wait::strategy::Wait;

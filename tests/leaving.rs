@@ -5,7 +5,7 @@ use annulus::{Backing, Consumer, Peer, PopError, Producer, Ring, Wait, spsc};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-fn ring() -> Ring<u64> {
+fn ring() -> Ring<annulus::Spsc<u64>> {
     spsc("leaving")
         .backing(Backing::Anon)
         .capacity(4)
@@ -13,7 +13,7 @@ fn ring() -> Ring<u64> {
         .expect("an anonymous ring")
 }
 
-fn ends(ring: &Ring<u64>) -> (Producer<u64>, Consumer<u64>) {
+fn ends(ring: &Ring<annulus::Spsc<u64>>) -> (Producer<u64>, Consumer<u64>) {
     let ends = (ring.producer(), ring.consumer());
     (ends.0.expect("a free end"), ends.1.expect("a free end"))
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// What the model needs of a kind of message: to make a ring of it and to move byte strings through it.
 trait Kind {
     type Item: Element + ?Sized;
-    fn options(name: &str, size: usize) -> Options<Self::Item>;
+    fn options(name: &str, size: usize) -> Options<annulus::Spsc<Self::Item>>;
     fn try_push(tx: &mut Producer<Self::Item>, message: &[u8]) -> Result<(), TryPushError>;
     /// `None` where the kind has no such operation.
     fn try_push_many(
@@ -37,7 +37,7 @@ struct Typed<const N: usize>;
 impl<const N: usize> Kind for Typed<N> {
     type Item = [u8; N];
 
-    fn options(name: &str, _: usize) -> Options<[u8; N]> {
+    fn options(name: &str, _: usize) -> Options<annulus::Spsc<[u8; N]>> {
         annulus::spsc(name)
     }
 
@@ -84,7 +84,7 @@ struct Bytes;
 impl Kind for Bytes {
     type Item = [u8];
 
-    fn options(name: &str, size: usize) -> Options<[u8]> {
+    fn options(name: &str, size: usize) -> Options<annulus::Spsc<[u8]>> {
         annulus::spsc::<[u8]>(name).slot_size(size)
     }
 
@@ -131,7 +131,7 @@ impl Kind for Bytes {
 
 /// The ring, its ends, and what must be in it.
 struct Model<K: Kind> {
-    ring: Ring<K::Item>,
+    ring: Ring<annulus::Spsc<K::Item>>,
     tx: Producer<K::Item>,
     rx: Consumer<K::Item>,
     oracle: VecDeque<Vec<u8>>,

@@ -95,7 +95,7 @@ fn a_side_that_waits_for_a_second_uses_next_to_no_processor_time() {
                 (0..spec.capacity).for_each(|i| filler.try_push(i).expect("room"));
                 drop(filler);
                 eventually("its end is free for the child", || {
-                    ring.status().producer.state == annulus::Peer::Left
+                    ring.status().producers[0].state == annulus::Peer::Left
                 });
             } else {
                 tx = Some(ring.producer().expect("a free end"));
@@ -248,7 +248,7 @@ fn wake(args: &Args) {
             let asleep = if wakes_consumer {
                 status.consumer.asleep
             } else {
-                status.producer.asleep
+                status.producers[0].asleep
             };
             asleep && page.get(1) == i
         });

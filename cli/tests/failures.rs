@@ -96,7 +96,9 @@ fn an_end_that_is_interrupted_while_it_waits_alone_leaves_nothing() {
         for command in ["send", "recv"] {
             let scene = Scene::new(place);
             let alone = Running::start(scene.tool(command).stdin(Stdio::piped()));
-            scene.wait_until(|status| status.producer.generation + status.consumer.generation == 1);
+            scene.wait_until(|status| {
+                status.producers[0].generation + status.consumer.generation == 1
+            });
             alone.signal(libc::SIGINT);
             assert_eq!(alone.end().0.code(), Some(130));
             scene.assert_clean();
@@ -110,7 +112,9 @@ fn a_ring_whose_only_user_was_killed_while_waiting_is_used_by_the_next() {
         for command in ["send", "recv"] {
             let scene = Scene::new(place);
             let killed = Running::start(scene.tool(command).stdin(Stdio::piped()));
-            scene.wait_until(|status| status.producer.generation + status.consumer.generation == 1);
+            scene.wait_until(|status| {
+                status.producers[0].generation + status.consumer.generation == 1
+            });
             killed.signal(libc::SIGKILL);
             killed.end();
             let receiver = Running::start(scene.tool("recv").arg(scene.file("to")));

@@ -39,7 +39,7 @@ fn stream(scene: &Scene, first: First, pipes: bool, data: &[u8], options: &[&str
         }
         First::Sender => {
             let sender = start(&mut send);
-            scene.wait_until(|status| status.producer.generation == 1);
+            scene.wait_until(|status| status.producers[0].generation == 1);
             (sender, start(&mut recv))
         }
         First::Together => (start(&mut send), start(&mut recv)),
@@ -220,7 +220,7 @@ fn a_kept_ring_shows_its_last_state_and_carries_no_other_stream() {
     let sender = Running::start(keep("send").arg(&from));
     assert!(sender.end().0.success() && receiver.end().0.success());
     let status = scene.wait_until(|_| true);
-    assert!(status.producer.closed && status.consumer.closed && status.len == 0);
+    assert!(status.producers[0].closed && status.consumer.closed && status.len == 0);
     for command in ["send", "recv"] {
         let (status, said) = Running::start(scene.tool(command).stdin(Stdio::null())).end();
         assert_eq!(status.code(), Some(3));

@@ -19,7 +19,7 @@ fn text(output: &Output) -> String {
 }
 
 /// A ring with two messages, whose consumer was never there.
-fn ring_with_two(scene: &Scene) -> (annulus::Ring<u64>, annulus::Producer<u64>) {
+fn ring_with_two(scene: &Scene) -> (annulus::Ring<annulus::Spsc<u64>>, annulus::Producer<u64>) {
     let ring = annulus::spsc::<u64>(&scene.name)
         .backing(scene.backing())
         .capacity(16)
@@ -36,7 +36,7 @@ fn ring_with_two(scene: &Scene) -> (annulus::Ring<u64>, annulus::Producer<u64>) 
 /// proves this one alive.
 fn leave(scene: &Scene, tx: annulus::Producer<u64>) {
     drop(tx);
-    scene.wait_until(|status| status.producer.state == annulus::Peer::Left);
+    scene.wait_until(|status| status.producers[0].state == annulus::Peer::Left);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn an_interrupted_demo_leaves_no_ring_and_no_process() {
     let (ended, said) = demo.end_within(Duration::from_secs(3));
     assert_eq!(ended.code(), Some(128 + libc::SIGTERM), "{said}");
     assert!(!fs::exists(&ring).unwrap());
-    for child in [status.producer.pid, status.consumer.pid] {
+    for child in [status.producers[0].pid, status.consumer.pid] {
         assert!(!fs::exists(format!("/proc/{child}")).unwrap());
     }
 }

@@ -204,6 +204,8 @@ impl From<TryPushError> for Failure {
         match e {
             TryPushError::Full => Self::expected(ANNULUS_E_FULL),
             TryPushError::Closed => Self::expected(ANNULUS_E_CLOSED),
+            // Rings of slots take one length only, which is checked before.
+            TryPushError::TooLong(e) => Self::told(ANNULUS_E_INVALID, e),
             TryPushError::Corrupt(e) => e.into(),
         }
     }
@@ -215,6 +217,7 @@ impl From<PushError> for Failure {
             PushError::Closed => Self::expected(ANNULUS_E_CLOSED),
             PushError::PeerDied => Self::expected(ANNULUS_E_PEER_DIED),
             PushError::TimedOut => Self::expected(ANNULUS_E_TIMED_OUT),
+            PushError::TooLong(e) => Self::told(ANNULUS_E_INVALID, e),
             PushError::Corrupt(e) => e.into(),
         }
     }

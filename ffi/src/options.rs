@@ -137,7 +137,9 @@ pub(crate) unsafe fn name<'a>(name: *const c_char, key: i32) -> Result<&'a str, 
 /// # Safety
 /// `options` is NULL, or aligned and valid for reads of as many bytes as its first field says (and of that
 /// field in any case); its name is NULL or a NUL-terminated string.
-pub(crate) unsafe fn read(options: *const AnnulusOptions) -> Result<Options<[u8]>, Failure> {
+pub(crate) unsafe fn read(
+    options: *const AnnulusOptions,
+) -> Result<Options<annulus::Spsc<[u8]>>, Failure> {
     // SAFETY: this function's own contract.
     let given = unsafe { copy(options) }?;
     let backing = backing(given.backing, given.key)?;

@@ -11,7 +11,7 @@ use std::ptr;
 
 /// A mapped ring of bytes, neither producing nor consuming. To be used by one thread at a time, any thread.
 pub struct AnnulusRing {
-    ring: Ring<[u8]>,
+    ring: Ring<annulus::Spsc<[u8]>>,
 }
 
 /// The common half of create, open and open_or_create.
@@ -21,7 +21,7 @@ pub struct AnnulusRing {
 unsafe fn obtain<E: Into<Failure>>(
     options: *const AnnulusOptions,
     ring: *mut *mut AnnulusRing,
-    how: impl FnOnce(&Options<[u8]>) -> Result<Ring<[u8]>, E>,
+    how: impl FnOnce(&Options<annulus::Spsc<[u8]>>) -> Result<Ring<annulus::Spsc<[u8]>>, E>,
 ) -> i32 {
     guard(|| {
         // SAFETY: `ring` is NULL or a place for a pointer, by the caller's contract.

@@ -2,9 +2,8 @@
 
 use super::snapshot::{self, Status};
 use crate::error::OpenError;
-use crate::segment::{self, Backing, Expect, Place, Segment, View};
+use crate::segment::{self, Backing, Expect, Place};
 use std::fs;
-use std::sync::Arc;
 
 /// A ring found by [`list`].
 #[derive(Debug)]
@@ -26,19 +25,13 @@ fn place(backing: Backing, name: &str) -> Result<Place, OpenError> {
     })
 }
 
-fn look_at(segment: &Segment) -> Result<Status, OpenError> {
-    let view = View::new(Arc::clone(&segment.memory), &segment.checked.geometry)
-        .expect("a checked header fits its memory");
-    Ok(snapshot::take(segment, &view)?)
-}
-
 /// Looks at the ring `name` without taking part in it. Its message type does not matter.
 ///
 /// # Errors
 /// As [`Options::open`](crate::Options::open).
 pub fn inspect(backing: Backing, name: &str) -> Result<Status, OpenError> {
     let segment = segment::open(place(backing, name)?, &Expect::default())?;
-    look_at(&segment)
+    Ok(snapshot::take(&segment)?)
 }
 
 /// Removes the ring `name`: its name at once, its memory when nobody has it mapped any more. Processes that

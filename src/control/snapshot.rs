@@ -5,10 +5,12 @@ use crate::endpoint::seat;
 use crate::error::OsError;
 use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER};
 use crate::layout::header;
+use crate::ring::records::{Producers, fill};
 use crate::ring::spsc;
-use crate::segment::{Segment, View};
+use crate::segment::{Bytes, Regions, Segment, Slots, View};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::{Parking, WaitBackend};
+use std::sync::Arc;
 
 /// One end of a ring as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,22 +28,48 @@ pub struct End {
     pub closed: bool,
 }
 
+/// How many take part in a ring, and who gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Parties {
+    /// One producer, one consumer.
+    Spsc,
+    /// Many producers, one consumer.
+    Mpsc,
+}
+
+/// What a ring's messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Messages {
+    /// Slots of one size. Capacity, positions and lengths count slots.
+    Slots,
+    /// Records of variable length. Capacity, positions and lengths count bytes, headers and padding included.
+    Records,
+}
+
 /// What can be seen of a ring without taking part in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
-    /// Slots.
+    /// Who takes part.
+    pub parties: Parties,
+    /// What its messages are; also what `capacity`, `taken` and `len` count.
+    pub messages: Messages,
+    /// Slots, or bytes of records.
     pub capacity: u64,
-    /// Size of a message in bytes.
+    /// Size of a message in bytes; of a record, the longest.
     pub slot_size: u64,
     /// Size of the ring in memory, in bytes.
     pub segment_bytes: u64,
     /// Messages taken since creation.
     pub taken: u64,
-    /// Messages committed and not yet taken.
+    /// Messages committed and not yet taken. Where there are many producers, also those still being written.
     pub len: u64,
-    /// The producing end.
-    pub producer: End,
+    /// The producing ends that were ever taken; of an spsc ring always one.
+    pub producers: Vec<End>,
+    /// For how many producers there is room.
+    pub places: u32,
     /// The consuming end.
     pub consumer: End,
     /// Who may sleep, and who pays for it.
@@ -60,17 +88,41 @@ pub struct Status {
     pub creator_pid: u32,
 }
 
+/// Position of the oldest message not yet taken, and how much there is from it on.
+fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
+    let geometry = &segment.checked.geometry;
+    let memory = Arc::clone(&segment.memory);
+    let fits = "a checked header fits its memory";
+    if geometry.element == header::ELEMENT_SLOTS {
+        let view = View::<Slots>::new(memory, geometry).expect(fits);
+        let (taken, len) = spsc::fill(&view.lane(), view.control(), geometry.capacity);
+        (taken, len, Regions::clone(&view))
+    } else {
+        let view = View::<Bytes>::new(memory, geometry).expect(fits);
+        let many = geometry.kind == header::KIND_MPSC;
+        let producers = if many {
+            Producers::Many
+        } else {
+            Producers::One
+        };
+        let shape = geometry.shape();
+        let (taken, len) = fill::fill(&view.strip(), view.control(), shape, producers);
+        (taken, len, Regions::clone(&view))
+    }
+}
+
 /// Looks at `segment`. Never writes to it.
-pub(crate) fn take(segment: &Segment, view: &View) -> Result<Status, OsError> {
+pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
     let checked = &segment.checked;
-    let control = view.control();
+    let geometry = &checked.geometry;
+    let (taken, len, regions) = fill_of(segment);
+    let control = regions.control();
     // Acquire X1: for people; pairs with the closers' Release.
     let closed = control.closed.0.load(Acquire);
-    let (taken, len) = spsc::fill(&view.lane(), control, checked.geometry.capacity);
     let end = |index, sleep: u32, bit: u32| -> Result<End, OsError> {
-        let entry = view.participant(index);
+        let entry = regions.participant(index);
         Ok(End {
-            state: seat::state_of(view, &segment.tokens, index)?,
+            state: seat::state_of(&regions, &segment.tokens, index)?,
             // Relaxed: for people.
             pid: entry.pid.load(Relaxed),
             generation: entry.generation.load(Relaxed),
@@ -81,14 +133,31 @@ pub(crate) fn take(segment: &Segment, view: &View) -> Result<Status, OsError> {
     // Relaxed: for people.
     let producer_sleep = control.producer_sleep.0.load(Relaxed);
     let consumer_sleep = control.consumer_sleep.0.load(Relaxed);
+    let one = geometry.producers() == 1;
+    let mut producers = Vec::new();
+    for index in 0..geometry.producers() {
+        let producer = end(index, producer_sleep, CLOSED_BY_PRODUCER)?;
+        if one || producer.state != Peer::Never {
+            producers.push(producer);
+        }
+    }
     Ok(Status {
-        capacity: checked.geometry.capacity,
-        slot_size: checked.geometry.payload_bytes,
+        parties: match geometry.kind {
+            header::KIND_SPSC => Parties::Spsc,
+            _ => Parties::Mpsc,
+        },
+        messages: match geometry.element {
+            header::ELEMENT_SLOTS => Messages::Slots,
+            _ => Messages::Records,
+        },
+        capacity: geometry.capacity,
+        slot_size: geometry.payload_bytes,
         segment_bytes: checked.segment_bytes,
         taken,
         len,
-        producer: end(seat::PRODUCER_SEAT, producer_sleep, CLOSED_BY_PRODUCER)?,
-        consumer: end(seat::CONSUMER_SEAT, consumer_sleep, CLOSED_BY_CONSUMER)?,
+        producers,
+        places: geometry.producers(),
+        consumer: end(geometry.consumer_seat(), consumer_sleep, CLOSED_BY_CONSUMER)?,
         parking: match checked.parking {
             header::PARKING_NEVER => Parking::Never,
             header::PARKING_ASYMMETRIC => Parking::Asymmetric,

@@ -2,24 +2,19 @@
 //!
 //! Here the two legs meet: positions come from `ring`, bytes from `segment`, waiting from `wait`.
 
-mod batch;
-mod consumer;
-mod loan;
+pub(crate) mod kind;
 mod options;
-mod producer;
+pub(crate) mod records;
 mod ring;
-mod sample;
 pub(crate) mod seat;
 mod signal;
+mod slots;
 mod typed;
 mod waiting;
 
-pub use batch::{Drain, LoanRun};
-pub use consumer::Consumer;
-pub use loan::Loan;
-pub use options::{Options, Parking, WaitBackend, spsc};
-pub use producer::Producer;
+pub use kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
+pub use options::{Options, Parking, WaitBackend, mpsc_records, spsc, spsc_records};
 pub use ring::Ring;
-pub use sample::Sample;
 pub use seat::Peer;
+pub use slots::{Consumer, Drain, Loan, LoanRun, Producer, Sample};
 pub use typed::{Element, Trust, Trusted, Untrusted};

@@ -1,5 +1,6 @@
 //! The options of a ring, for making one and for opening one.
 
+use super::kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
 use super::ring::Ring;
 use super::typed::{Element, Facts};
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
@@ -44,18 +45,21 @@ const RACES: u32 = 64;
 /// How long to let others get on with it between two such attempts.
 const RACE_PAUSE: Duration = Duration::from_millis(1);
 
-/// How to make or open a ring. Made by [`spsc`](crate::spsc).
+/// How to make or open a ring of kind `K`. Made by [`spsc`](crate::spsc),
+/// [`spsc_records`](crate::spsc_records), [`mpsc_records`](crate::mpsc_records).
 ///
 /// Options that say how a ring is *made* (capacity, mode, pages, parking...) do nothing when one is opened:
 /// an existing ring is used as it is. What says which ring is *meant* (name, backing, message type, slot
 /// size, schema) is compared with the ring's header, and a difference is an error that names it.
 #[derive(Debug)]
 #[must_use = "options do nothing until create, open or open_or_create"]
-pub struct Options<T: ?Sized> {
+pub struct Options<K> {
     name: String,
     backing: Backing,
     capacity: u64,
     slot_size: Option<usize>,
+    record_align: Option<u64>,
+    producers: u32,
     type_name: Option<String>,
     schema: Option<u64>,
     mode: u32,
@@ -68,10 +72,10 @@ pub struct Options<T: ?Sized> {
     parking: Parking,
     wait_backend: WaitBackend,
     start_position: u64,
-    element: PhantomData<fn(&T)>,
+    kind: PhantomData<fn(K)>,
 }
 
-impl<T: ?Sized> Clone for Options<T> {
+impl<K> Clone for Options<K> {
     fn clone(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -97,29 +101,79 @@ impl<T: ?Sized> Clone for Options<T> {
 /// ring.unlink()?;
 /// # Ok(()) }
 /// ```
-pub fn spsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<T> {
-    Options {
-        name: name.into(),
-        backing: Backing::default(),
-        capacity: 1024,
-        slot_size: None,
-        type_name: None,
-        schema: None,
-        mode: 0o600,
-        uid: None,
-        gid: None,
-        prefault: true,
-        lock: false,
-        huge_pages: HugePages::default(),
-        numa_node: None,
-        parking: Parking::default(),
-        wait_backend: WaitBackend::default(),
-        start_position: 0,
-        element: PhantomData,
+pub fn spsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Spsc<T>> {
+    Options::new(name.into(), 1024, 1)
+}
+
+/// Options for a ring with one producer and one consumer, made of records of variable length.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-records-{}", std::process::id());
+/// let ring = annulus::spsc_records(&name).capacity_bytes(1 << 16).create()?;
+/// let mut tx = ring.producer()?;
+/// let mut rx = annulus::spsc_records(&name).open()?.consumer()?;
+/// tx.try_push(b"of any length")?;
+/// let mut record = Vec::new();
+/// rx.try_pop_into(&mut record)?;
+/// assert_eq!(record, b"of any length");
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn spsc_records(name: impl Into<String>) -> Options<SpscRecords> {
+    Options::new(name.into(), 1 << 20, 1)
+}
+
+/// Options for a ring with many producers and one consumer, made of records of variable length.
+///
+/// Records of one producer come in its order. Producers come and go; one that dies, at any instruction, does
+/// not stop the others.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-mpsc-{}", std::process::id());
+/// let ring = annulus::mpsc_records(&name).producers(8).create()?;
+/// let mut first = ring.producer()?;
+/// let mut second = ring.producer()?;
+/// let mut rx = ring.consumer()?;
+/// first.try_push(b"one")?;
+/// second.try_push(b"two")?;
+/// assert_eq!(rx.try_sample()?.to_vec(), b"one");
+/// assert_eq!(rx.try_sample()?.to_vec(), b"two");
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn mpsc_records(name: impl Into<String>) -> Options<MpscRecords> {
+    Options::new(name.into(), 1 << 20, 64)
+}
+
+impl<K> Options<K> {
+    fn new(name: String, capacity: u64, producers: u32) -> Self {
+        Self {
+            name,
+            backing: Backing::default(),
+            capacity,
+            slot_size: None,
+            record_align: None,
+            producers,
+            type_name: None,
+            schema: None,
+            mode: 0o600,
+            uid: None,
+            gid: None,
+            prefault: true,
+            lock: false,
+            huge_pages: HugePages::default(),
+            numa_node: None,
+            parking: Parking::default(),
+            wait_backend: WaitBackend::default(),
+            start_position: 0,
+            kind: PhantomData,
+        }
     }
 }
 
-impl Options<[u8]> {
+impl Options<Spsc<[u8]>> {
     /// The size of each message in bytes, 1 to 2^32. Needed to create a ring of bytes; when opening, a ring
     /// of another size is refused, and without it any size is accepted.
     pub fn slot_size(mut self, bytes: usize) -> Self {
@@ -128,13 +182,7 @@ impl Options<[u8]> {
     }
 }
 
-impl<T: Element + ?Sized> Options<T> {
-    /// Where the ring lives. Default: POSIX shared memory.
-    pub fn backing(mut self, backing: Backing) -> Self {
-        self.backing = backing;
-        self
-    }
-
+impl<T: Element + ?Sized> Options<Spsc<T>> {
     /// Slots: a power of two from 2 to 2^32. Default 1024. Used when the ring is made; an existing ring keeps
     /// its own, see [`Ring::capacity`].
     pub fn capacity(mut self, slots: u64) -> Self {
@@ -146,6 +194,38 @@ impl<T: Element + ?Sized> Options<T> {
     /// modules. No effect on rings of bytes.
     pub fn type_name(mut self, name: impl Into<String>) -> Self {
         self.type_name = Some(name.into());
+        self
+    }
+}
+
+impl<K: RecordKind> Options<K> {
+    /// Size of the ring in bytes: a power of two from 256 to 2^32. Default 1 MiB. Records may be up to half of
+    /// it long, less 8 bytes. Used when the ring is made; see [`Ring::capacity_bytes`].
+    pub fn capacity_bytes(mut self, bytes: u64) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// What every record begins on a multiple of: 8 bytes, which packs them densely, or 64, which gives
+    /// records of up to 56 bytes a cache line of their own. Default 8 when creating, any when opening.
+    pub fn record_align(mut self, bytes: u64) -> Self {
+        self.record_align = Some(bytes);
+        self
+    }
+}
+
+impl Options<MpscRecords> {
+    /// For how many producers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
+    pub fn producers(mut self, most: u32) -> Self {
+        self.producers = most;
+        self
+    }
+}
+
+impl<K: Kind> Options<K> {
+    /// Where the ring lives. Default: POSIX shared memory.
+    pub fn backing(mut self, backing: Backing) -> Self {
+        self.backing = backing;
         self
     }
 
@@ -217,7 +297,7 @@ impl<T: Element + ?Sized> Options<T> {
     /// # Errors
     /// [`CreateError::Exists`] if the name is taken; [`CreateError::NoSpace`] if there is no memory for the
     /// whole ring; [`CreateError::InvalidOption`] names an option out of its range. Nothing is left behind.
-    pub fn create(&self) -> Result<Ring<T>, CreateError> {
+    pub fn create(&self) -> Result<Ring<K>, CreateError> {
         let place = self
             .place()
             .map_err(|(option, rule)| invalid(option, rule))?;
@@ -230,7 +310,7 @@ impl<T: Element + ?Sized> Options<T> {
     /// # Errors
     /// [`OpenError::NotFound`]; [`OpenError::NotARing`] if something else has the name;
     /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for.
-    pub fn open(&self) -> Result<Ring<T>, OpenError> {
+    pub fn open(&self) -> Result<Ring<K>, OpenError> {
         let place = self
             .place()
             .map_err(|(option, rule)| OpenError::InvalidOption {
@@ -244,7 +324,7 @@ impl<T: Element + ?Sized> Options<T> {
     ///
     /// # Errors
     /// As [`open`](Options::open) and [`create`](Options::create).
-    pub fn open_or_create(&self) -> Result<Ring<T>, OpenOrCreateError> {
+    pub fn open_or_create(&self) -> Result<Ring<K>, OpenOrCreateError> {
         for _ in 0..RACES {
             match self.open() {
                 Err(OpenError::NotFound { .. } | OpenError::Unfinished { .. }) => {}
@@ -264,7 +344,7 @@ impl<T: Element + ?Sized> Options<T> {
     /// # Errors
     /// As [`open`](Options::open); [`NotARing::NotSealed`](crate::NotARing::NotSealed) if the descriptor is
     /// not a memfd sealed against shrinking.
-    pub fn open_descriptor(&self, descriptor: OwnedFd) -> Result<Ring<T>, OpenError> {
+    pub fn open_descriptor(&self, descriptor: OwnedFd) -> Result<Ring<K>, OpenError> {
         let place = Place::Memfd(self.name.clone());
         segment::open_descriptor(descriptor, place, &self.expect()).map(Ring::new)
     }
@@ -275,7 +355,7 @@ impl<T: Element + ?Sized> Options<T> {
 
     /// The message type as the header records it.
     fn facts(&self) -> Option<Facts> {
-        let mut facts = T::facts()?;
+        let mut facts = K::facts()?;
         if let Some(name) = &self.type_name {
             facts.name.clone_from(name);
         }
@@ -289,6 +369,8 @@ impl<T: Element + ?Sized> Options<T> {
             None => self.slot_size.map(|bytes| bytes as u64),
         };
         Expect {
+            kind: Some((K::KIND, K::ELEMENT)),
+            record_align: self.record_align,
             payload_bytes: bytes,
             payload_align: facts.as_ref().map(|facts| facts.align),
             type_fingerprint: Some(match facts {
@@ -304,14 +386,15 @@ impl<T: Element + ?Sized> Options<T> {
 
     fn plan(&self, place: &Place) -> Result<Plan, CreateError> {
         let facts = self.facts();
-        let (bytes, align) = match &facts {
-            Some(facts) => (facts.size, facts.align),
-            None => (self.slot_size.unwrap_or(0) as u64, 8),
-        };
-        let geometry = Geometry::spsc_slots(self.capacity, bytes, align)
-            .map_err(|e| invalid(e.field, e.rule))?;
-        if self.start_position >= POSITION_LIMIT {
-            return Err(invalid("start position", "below 2^62"));
+        let geometry = self.geometry(facts.as_ref())?;
+        if self.start_position >= POSITION_LIMIT
+            || !self.start_position.is_multiple_of(64)
+                && geometry.element == header::ELEMENT_RECORDS
+        {
+            return Err(invalid(
+                "start position",
+                "below 2^62, of records a multiple of 64",
+            ));
         }
         let nameless = matches!(place, Place::Memfd(_) | Place::Anon(_));
         if self.huge_pages == HugePages::HugeTlb && !nameless {
@@ -344,6 +427,20 @@ impl<T: Element + ?Sized> Options<T> {
             huge_pages: self.huge_pages,
             numa_node: self.numa_node,
         })
+    }
+
+    fn geometry(&self, facts: Option<&Facts>) -> Result<Geometry, CreateError> {
+        let geometry = if K::ELEMENT == header::ELEMENT_RECORDS {
+            let align = self.record_align.unwrap_or(8);
+            Geometry::records(K::KIND, self.capacity, align, self.producers)
+        } else {
+            let (bytes, align) = match facts {
+                Some(facts) => (facts.size, facts.align),
+                None => (self.slot_size.unwrap_or(0) as u64, 8),
+            };
+            Geometry::spsc_slots(self.capacity, bytes, align)
+        };
+        geometry.map_err(|e| invalid(e.field, e.rule))
     }
 
     fn parking_number(&self) -> u32 {

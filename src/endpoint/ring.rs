@@ -1,45 +1,34 @@
 //! A ring as a process holds it: mapped and checked, but neither producing nor consuming yet.
 
-use super::consumer::Consumer;
-use super::producer::Producer;
-use super::typed::{Element, Untrusted};
+use super::kind::{Kind, RecordKind, Spsc};
+use super::records::{RecordConsumer, RecordProducer};
+use super::slots::{Consumer, Producer};
+use super::typed::Element;
 use crate::control::snapshot::{self, Status};
 use crate::error::{EndpointError, OpenError, OsError};
-use crate::segment::{self, Backing, Pages, Segment, Tokens, View};
+use crate::segment::{self, Backing, Data, Pages, Segment, Tokens, View};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-/// A mapped ring. Dropping it unmaps it once its endpoints are gone; the ring itself stays until it is
+/// A mapped ring of kind `K`. Dropping it unmaps it once its endpoints are gone; the ring itself stays until it is
 /// [unlinked](Ring::unlink).
 #[derive(Debug)]
-pub struct Ring<T: ?Sized> {
+pub struct Ring<K> {
     segment: Arc<Segment>,
-    view: View,
-    element: PhantomData<fn(&T)>,
+    kind: PhantomData<fn(K)>,
 }
 
-impl<T: ?Sized> Clone for Ring<T> {
+impl<K> Clone for Ring<K> {
     fn clone(&self) -> Self {
         Self {
             segment: Arc::clone(&self.segment),
-            view: self.view.clone(),
-            element: PhantomData,
+            kind: PhantomData,
         }
     }
 }
 
-impl<T: Element + ?Sized> Ring<T> {
-    pub(super) fn new(segment: Segment) -> Self {
-        let view = View::new(Arc::clone(&segment.memory), &segment.checked.geometry)
-            .expect("a checked header fits its memory");
-        Self {
-            segment: Arc::new(segment),
-            view,
-            element: PhantomData,
-        }
-    }
-
+impl<T: Element + ?Sized> Ring<Spsc<T>> {
     /// Takes the producing end.
     ///
     /// If the last producer died, this one resumes right behind the last message it committed.
@@ -47,8 +36,8 @@ impl<T: Element + ?Sized> Ring<T> {
     /// # Errors
     /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
     /// either side has closed the ring.
-    pub fn producer(&self) -> Result<Producer<T, Untrusted>, EndpointError> {
-        Producer::attach(&self.segment, self.view.clone())
+    pub fn producer(&self) -> Result<Producer<T>, EndpointError> {
+        Producer::attach(&self.segment, self.view())
     }
 
     /// Takes the consuming end.
@@ -59,8 +48,8 @@ impl<T: Element + ?Sized> Ring<T> {
     /// # Errors
     /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
     /// the consumer has closed the ring.
-    pub fn consumer(&self) -> Result<Consumer<T, Untrusted>, EndpointError> {
-        Consumer::attach(&self.segment, self.view.clone())
+    pub fn consumer(&self) -> Result<Consumer<T>, EndpointError> {
+        Consumer::attach(&self.segment, self.view())
     }
 
     /// Slots of the ring.
@@ -70,7 +59,65 @@ impl<T: Element + ?Sized> Ring<T> {
 
     /// Size of a message in bytes.
     pub fn slot_size(&self) -> usize {
-        self.view.lane().payload_bytes()
+        self.segment.checked.geometry.payload_bytes as usize
+    }
+}
+
+impl<K: RecordKind> Ring<K> {
+    /// Takes the producing end, or one of them.
+    ///
+    /// If the last producer of an spsc ring died, this one resumes right behind the last record it committed.
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds the one producing end;
+    /// [`EndpointError::NoPlace`] if there is none left of many; [`EndpointError::Closed`] after either side
+    /// has closed the ring.
+    pub fn producer(&self) -> Result<RecordProducer<K>, EndpointError> {
+        RecordProducer::attach(&self.segment, self.view())
+    }
+
+    /// Takes the consuming end.
+    ///
+    /// If the last consumer died, this one resumes with the record that was in its hands, which is thus
+    /// delivered again ([`RecordConsumer::predecessor`] tells).
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// the consumer has closed the ring.
+    pub fn consumer(&self) -> Result<RecordConsumer, EndpointError> {
+        RecordConsumer::attach(&self.segment, self.view())
+    }
+
+    /// Size of the ring in bytes.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.segment.checked.geometry.capacity
+    }
+
+    /// The longest record in bytes.
+    pub fn max_record(&self) -> usize {
+        self.segment.checked.geometry.payload_bytes as usize
+    }
+
+    /// What every record is aligned to, in bytes: 8 or 64.
+    pub fn record_align(&self) -> u64 {
+        self.segment.checked.geometry.stride
+    }
+}
+
+impl<K: Kind> Ring<K> {
+    pub(super) fn new(segment: Segment) -> Self {
+        Self {
+            segment: Arc::new(segment),
+            kind: PhantomData,
+        }
+    }
+
+    fn view<D: Data>(&self) -> View<D> {
+        View::new(
+            Arc::clone(&self.segment.memory),
+            &self.segment.checked.geometry,
+        )
+        .expect("a checked header fits its memory")
     }
 
     /// Where the ring lives; a System V ring says its key.
@@ -103,7 +150,7 @@ impl<T: Element + ?Sized> Ring<T> {
     /// # Errors
     /// When the kernel does not answer whether an endpoint is alive.
     pub fn status(&self) -> Result<Status, OsError> {
-        snapshot::take(&self.segment, &self.view)
+        snapshot::take(&self.segment)
     }
 
     /// Whether the ring's name still leads to this ring, and not to another or to none. Always true where

@@ -1,9 +1,9 @@
 //! An endpoint's entry in the participant table, and the token that proves its owner alive.
 
 use crate::error::{EndpointError, OsError};
-use crate::layout::participant::{self, ACTIVE, CONSUMER, LEFT, PRODUCER};
+use crate::layout::participant::{self, ACTIVE, LEFT, Participant};
 use crate::os::process;
-use crate::segment::{Segment, Token, Tokens, View};
+use crate::segment::{Regions, Segment, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use std::sync::Arc;
 
@@ -23,9 +23,11 @@ pub enum Peer {
 /// One occupied table entry. Dropping it leaves in order.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    view: View,
+    regions: Regions,
     tokens: Arc<Tokens>,
     index: u32,
+    /// `PRODUCER` or `CONSUMER`.
+    role: u32,
     predecessor: Peer,
     /// Taken out when dropped.
     token: Option<Token>,
@@ -35,13 +37,9 @@ pub(crate) struct Seat {
     pid: u32,
 }
 
-/// Table entries of an spsc ring.
-pub(crate) const PRODUCER_SEAT: u32 = 0;
-pub(crate) const CONSUMER_SEAT: u32 = 1;
-
 /// What the table and the kernel together say about entry `index`.
-pub(crate) fn state_of(view: &View, tokens: &Tokens, index: u32) -> Result<Peer, OsError> {
-    let entry = view.participant(index);
+pub(crate) fn state_of(regions: &Regions, tokens: &Tokens, index: u32) -> Result<Peer, OsError> {
+    let entry = regions.participant(index);
     // Acquire T1, here and below: pairs with the Releases in `Seat::settle` and `Seat::drop`.
     let owner = || (entry.state.load(Acquire), entry.generation.load(Acquire));
     let before = owner();
@@ -59,43 +57,86 @@ pub(crate) fn state_of(view: &View, tokens: &Tokens, index: u32) -> Result<Peer,
     })
 }
 
+/// What the table says about the last owner of an entry whose token was just taken.
+fn predecessor_in(entry: &Participant) -> Peer {
+    // Acquire T1: pairs with the Release of the predecessor; the token orders it too.
+    match entry.state.load(Acquire) {
+        participant::FREE => Peer::Never,
+        ACTIVE => Peer::Died,
+        _ => Peer::Left,
+    }
+}
+
 impl Seat {
-    /// Takes entry `index` if no living endpoint holds it.
-    pub(crate) fn take(segment: &Segment, view: View, index: u32) -> Result<Self, EndpointError> {
-        let tokens = Arc::clone(&segment.tokens);
-        let Some(token) = tokens.try_hold(index)? else {
+    /// Takes entry `index`, that of the consumer or of the only producer, if no living endpoint holds it.
+    pub(crate) fn take(
+        segment: &Segment,
+        regions: &Regions,
+        index: u32,
+        role: u32,
+    ) -> Result<Self, EndpointError> {
+        let Some(token) = segment.tokens.try_hold(index)? else {
             // Relaxed: for people.
-            let pid = view.participant(index).pid.load(Relaxed);
+            let pid = regions.participant(index).pid.load(Relaxed);
             return Err(EndpointError::Occupied { pid });
         };
-        // Acquire T1: pairs with the Release of the predecessor; the token orders it too.
-        let predecessor = match view.participant(index).state.load(Acquire) {
-            participant::FREE => Peer::Never,
-            ACTIVE => Peer::Died,
-            _ => Peer::Left,
-        };
-        Ok(Self {
-            view,
-            tokens,
+        Ok(Self::held(segment, regions, index, role, token))
+    }
+
+    /// Takes any of the first `places` entries for a producer. That of a dead owner is taken only if `settled`
+    /// says that nothing hangs on it any more, and after all others.
+    pub(crate) fn take_any(
+        segment: &Segment,
+        regions: &Regions,
+        places: u32,
+        settled: impl Fn(&Participant) -> bool,
+    ) -> Result<Self, EndpointError> {
+        for of_the_dead in [false, true] {
+            for index in 0..places {
+                let entry = regions.participant(index);
+                // Acquire T1: a first glance, to be repeated with the token in hand.
+                let active = entry.state.load(Acquire) == ACTIVE;
+                if active != of_the_dead || segment.tokens.is_held(index)? {
+                    continue;
+                }
+                let Some(token) = segment.tokens.try_hold(index)? else {
+                    continue;
+                };
+                if predecessor_in(entry) != Peer::Died || settled(entry) {
+                    return Ok(Self::held(
+                        segment,
+                        regions,
+                        index,
+                        participant::PRODUCER,
+                        token,
+                    ));
+                }
+                token.release();
+            }
+        }
+        Err(EndpointError::NoPlace { places })
+    }
+
+    fn held(segment: &Segment, regions: &Regions, index: u32, role: u32, token: Token) -> Self {
+        Self {
+            regions: regions.clone(),
+            tokens: Arc::clone(&segment.tokens),
             index,
-            predecessor,
+            role,
+            predecessor: predecessor_in(regions.participant(index)),
             token: Some(token),
             settled: false,
             pid: process::pid(),
-        })
+        }
     }
 
     /// Enters the new owner into the table, once it has found its place in the ring. Until then the table
     /// speaks of its predecessor, so that a failure on the way changes nothing.
     pub(crate) fn settle(&mut self) {
-        let entry = self.view.participant(self.index);
-        let role = match self.index {
-            PRODUCER_SEAT => PRODUCER,
-            _ => CONSUMER,
-        };
+        let entry = self.entry();
         let start_time = process::start_time(self.pid).unwrap_or(0);
         // Relaxed, all four: for people; published by the state below.
-        entry.role.store(role, Relaxed);
+        entry.role.store(self.role, Relaxed);
         entry.pid.store(self.pid, Relaxed);
         entry.start_time.store(start_time, Relaxed);
         entry.generation.fetch_add(1, Relaxed);
@@ -109,10 +150,40 @@ impl Seat {
         self.predecessor
     }
 
-    /// The other end. Should the kernel fail to answer, the peer counts as alive: nobody is declared dead
-    /// on a guess.
-    pub(crate) fn peer(&self) -> Peer {
-        state_of(&self.view, &self.tokens, 1 - self.index).unwrap_or(Peer::Alive)
+    /// The entry.
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> &Participant {
+        self.regions.participant(self.index)
+    }
+
+    /// The endpoint at entry `index`. Should the kernel fail to answer, it counts as alive: nobody is
+    /// declared dead on a guess.
+    pub(crate) fn state_of(&self, index: u32) -> Peer {
+        state_of(&self.regions, &self.tokens, index).unwrap_or(Peer::Alive)
+    }
+
+    /// Whether a living endpoint holds entry `index`. As for [`Seat::state_of`], in doubt it does.
+    pub(crate) fn is_held(&self, index: u32) -> bool {
+        self.tokens.is_held(index).unwrap_or(true)
+    }
+
+    /// The consumer. Its entry is the last.
+    pub(crate) fn consumer(&self) -> Peer {
+        self.state_of(self.regions.participants() - 1)
+    }
+
+    /// The producers together: alive if one is, else died if one did, else left if one did.
+    pub(crate) fn producers(&self) -> Peer {
+        let mut all = Peer::Never;
+        for index in 0..self.regions.participants() - 1 {
+            match (self.state_of(index), all) {
+                (Peer::Alive, _) => return Peer::Alive,
+                (Peer::Died, _) | (_, Peer::Died) => all = Peer::Died,
+                (Peer::Left, _) => all = Peer::Left,
+                (Peer::Never, _) => {}
+            }
+        }
+        all
     }
 }
 
@@ -125,7 +196,7 @@ impl Drop for Seat {
         // An owner that panics has not left in order: its peer shall see a death.
         if self.settled && !std::thread::panicking() {
             // Release T1: pairs with the Acquire of the successor and of `state_of`.
-            self.view.participant(self.index).state.store(LEFT, Release);
+            self.entry().state.store(LEFT, Release);
         }
         if let Some(token) = self.token.take() {
             token.release();

@@ -6,7 +6,7 @@ use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier};
 use crate::segment::Segment;
 use crate::sync::{AtomicU32, Ordering};
-use crate::wait::park::{self, Bell, Fences, Notified};
+use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use std::sync::Arc;
 
 /// What a process sleeps on.
@@ -14,8 +14,8 @@ use std::sync::Arc;
 enum AnyBell {
     /// The sleep word itself.
     Futex,
-    /// A named semaphore.
-    Sem(Arc<NamedSem>),
+    /// A named semaphore, and how many may sleep on it at once.
+    Sem(Arc<NamedSem>, u32),
 }
 
 impl Bell for AnyBell {
@@ -25,10 +25,12 @@ impl Bell for AnyBell {
                 // Whatever ended the sleep, the caller looks again.
                 let _ = futex::wait_until(word, crate::layout::control::ASLEEP, deadline_ns);
             }
-            Self::Sem(sem) => {
+            Self::Sem(sem, sleepers) => {
                 let _ = sem.wait_until(deadline_ns);
-                // Posts from wake-ups that crossed with an earlier one.
-                sem.drain();
+                if *sleepers == 1 {
+                    // Posts from wake-ups that crossed with an earlier one. Of many they may be meant for another.
+                    sem.drain();
+                }
             }
         }
     }
@@ -36,12 +38,13 @@ impl Bell for AnyBell {
     fn ring(&self, word: &AtomicU32) {
         match self {
             Self::Futex => {
-                futex::wake(word, 1);
+                futex::wake(word, u32::MAX);
             }
-            Self::Sem(sem) => {
+            Self::Sem(sem, 1) => {
                 // Fails only at 2^31 posts; the sleeper is awake then.
                 let _ = sem.post();
             }
+            Self::Sem(sem, sleepers) => sem.post_up_to(*sleepers),
         }
     }
 }
@@ -53,6 +56,8 @@ pub(crate) struct Signal {
     fences: Option<Fences>,
     mine: AnyBell,
     peers: AnyBell,
+    /// Who else sleeps where this endpoint does.
+    sleepers: Sleepers,
     /// When to ask about the peer next, over all waits of this endpoint.
     next_check_ns: u64,
 }
@@ -68,11 +73,12 @@ impl Signal {
             }),
             _ => Some(Fences::Full),
         };
+        let producers = segment.checked.geometry.producers();
         let (mine, peers) = match &segment.sems {
             None => (AnyBell::Futex, AnyBell::Futex),
             Some(sems) => {
-                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer));
-                let producer = AnyBell::Sem(Arc::clone(&sems.producer));
+                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer), 1);
+                let producer = AnyBell::Sem(Arc::clone(&sems.producer), producers);
                 if is_producer {
                     (producer, consumer)
                 } else {
@@ -84,6 +90,11 @@ impl Signal {
             fences,
             mine,
             peers,
+            sleepers: if is_producer && segment.checked.geometry.kind == header::KIND_MPSC {
+                Sleepers::Many
+            } else {
+                Sleepers::One
+            },
             next_check_ns: 0,
         }
     }
@@ -119,16 +130,23 @@ impl Signal {
         }
     }
 
-    /// Sleeps on this endpoint's own `word` until woken, but not beyond `until_ns`.
+    /// Wakes those who sleep on this side's own `word`, for a close that concerns them all.
+    pub(crate) fn rouse_own_side(&self, word: &AtomicU32) {
+        if self.fences.is_some() {
+            let _ = park::notify(word, &self.mine, Fences::Full);
+        }
+    }
+
+    /// Sleeps on this endpoint's own `word` until woken, or until what `until_ns` gives; not at all if that is
+    /// `None`. Not beyond `short_ns` where wake-ups cannot be relied on.
     pub(crate) fn nap(
         &self,
         word: &AtomicU32,
-        until_ns: u64,
         short_ns: u64,
-        nothing_yet: impl FnOnce() -> bool,
+        until_ns: impl FnOnce() -> Option<u64>,
     ) {
         if let Some(fences) = self.fences {
-            park::nap(word, &self.mine, fences, until_ns, short_ns, nothing_yet);
+            park::nap(word, self.sleepers, &self.mine, fences, short_ns, until_ns);
         }
     }
 }

@@ -18,6 +18,23 @@ pub(super) enum Care {
     Thorough,
 }
 
+/// What a poll found.
+#[derive(Debug)]
+pub(super) enum Poll<R> {
+    /// The end of the wait.
+    Found(R),
+    Nothing,
+    /// Nothing, but something is in the making whose maker may have died. Nobody would wake the waiter then,
+    /// so it must not sleep for long.
+    Soon,
+}
+
+impl<R> From<Option<R>> for Poll<R> {
+    fn from(found: Option<R>) -> Self {
+        found.map_or(Self::Nothing, Self::Found)
+    }
+}
+
 /// Why a wait ended with nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -40,27 +57,28 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 
 /// Calls `poll` until it gives something, waiting between calls as `wait` says.
 ///
-/// `word` is this endpoint's sleep word, `peer_died` asks the kernel about the peer. Whatever ends the wait,
+/// `poll` is given the signal to wake a peer with, should it have made room. `word` is this endpoint's sleep word, `peer_died` asks the kernel about the peer. Whatever ends the wait,
 /// `poll` has had the last word: a message that came with the deadline is not left behind.
-pub(super) fn wait_for<R>(
+pub(super) fn wait_for<R, P: Into<Poll<R>>>(
     wait: Wait,
     deadline: Option<Instant>,
     signal: &mut Signal,
     word: &AtomicU32,
     peer_died: impl Fn() -> bool,
-    mut poll: impl FnMut(Care) -> Option<R>,
+    mut poll: impl FnMut(Care, &Signal) -> P,
 ) -> Result<R, Stopped> {
+    let mut poll = |care, signal: &Signal| poll(care, signal).into();
     let mut polls = POLLS;
     let mut progress: Option<Progress> = None;
     let next_check_ns = signal.next_check_ns();
     loop {
         for _ in 0..polls {
-            if let Some(found) = poll(Care::Quick) {
+            if let Poll::Found(found) = poll(Care::Quick, signal) {
                 return Ok(found);
             }
             spin_hint();
         }
-        if let Some(found) = poll(Care::Thorough) {
+        if let Poll::Found(found) = poll(Care::Thorough, signal) {
             return Ok(found);
         }
         let now = clock::monotonic_ns();
@@ -71,23 +89,49 @@ pub(super) fn wait_for<R>(
         polls = 1;
         let step = progress.step(now);
         signal.check_peer_at(progress.next_check_ns());
-        match step {
-            Step::Poll => polls = POLLS,
-            Step::Yield => std::thread::yield_now(),
-            Step::CheckPeer if peer_died() => return poll(Care::Thorough).ok_or(Stopped::PeerDied),
-            Step::CheckPeer => {}
-            Step::TimedOut => return poll(Care::Thorough).ok_or(Stopped::TimedOut),
+        let stopped = match step {
+            Step::Poll => {
+                polls = POLLS;
+                continue;
+            }
+            Step::Yield => {
+                std::thread::yield_now();
+                continue;
+            }
             Step::Nap { until_ns } => {
-                let mut found = None;
                 let short_ns = now.saturating_add(SHORT_NAP_NS);
-                signal.nap(word, until_ns, short_ns, || {
-                    found = poll(Care::Thorough);
-                    found.is_none()
-                });
-                if let Some(found) = found {
+                if let Some(found) = nap(signal, word, until_ns, short_ns, &mut poll) {
                     return Ok(found);
                 }
+                continue;
             }
-        }
+            Step::CheckPeer if !peer_died() => continue,
+            Step::CheckPeer => Stopped::PeerDied,
+            Step::TimedOut => Stopped::TimedOut,
+        };
+        return match poll(Care::Thorough, signal) {
+            Poll::Found(found) => Ok(found),
+            _ => Err(stopped),
+        };
     }
+}
+
+/// Sleeps, unless a last poll finds something.
+fn nap<R>(
+    signal: &Signal,
+    word: &AtomicU32,
+    until_ns: u64,
+    short_ns: u64,
+    poll: &mut impl FnMut(Care, &Signal) -> Poll<R>,
+) -> Option<R> {
+    let mut found = None;
+    signal.nap(word, short_ns, || match poll(Care::Thorough, signal) {
+        Poll::Found(something) => {
+            found = Some(something);
+            None
+        }
+        Poll::Nothing => Some(until_ns),
+        Poll::Soon => Some(until_ns.min(short_ns)),
+    });
+    found
 }

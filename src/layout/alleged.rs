@@ -1,6 +1,7 @@
 //! A stranger's header, read once and checked: the only way from bytes to a [`Geometry`] one may use.
 //!
-//! The check is strict. Capacity, payload size and alignment decide the whole layout, so everything else in
+//! The check is strict. A few numbers decide the whole layout (kind, element, capacity; payload size and
+//! alignment of slots; alignment and number of producers of records), so everything else in
 //! the header must be what they imply; a difference is reported by the field's name. Nothing here panics,
 //! whatever the bytes are.
 
@@ -76,6 +77,41 @@ fn known(
     }
 }
 
+/// The layout that the kind, the element and the free numbers of `h` imply.
+fn geometry_of(h: &Header) -> Result<Geometry, Refusal> {
+    known(
+        "element",
+        "1 or 2",
+        &[header::ELEMENT_SLOTS, header::ELEMENT_RECORDS],
+        h.element,
+    )?;
+    let slots = h.element == header::ELEMENT_SLOTS;
+    let geometry = if slots {
+        known("kind", "1 for slots", &[header::KIND_SPSC], h.kind)?;
+        Geometry::spsc_slots(h.capacity, h.payload_bytes, h.payload_align)
+    } else {
+        let kinds = [header::KIND_SPSC, header::KIND_MPSC];
+        known("kind", "1 or 2 for records", &kinds, h.kind)?;
+        Geometry::records(
+            h.kind,
+            h.capacity,
+            h.stride,
+            h.participants.saturating_sub(1),
+        )
+    };
+    geometry.map_err(|e| Refusal::Range {
+        field: e.field,
+        rule: e.rule,
+        found: match e.field {
+            "capacity" => h.capacity,
+            "payload alignment" => h.payload_align.into(),
+            "record alignment" => h.stride,
+            "producers" => h.participants.saturating_sub(1).into(),
+            _ => h.payload_bytes,
+        },
+    })
+}
+
 /// Checks the copy `h` of a header that was found in a segment of `real_bytes` bytes.
 pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
     if h.magic != header::MAGIC {
@@ -86,21 +122,12 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
     }
     same("wire version", WIRE_VERSION.into(), h.wire_version.into())?;
     same("header size", HEADER_BYTES as u64, h.header_bytes.into())?;
-    same("kind", header::KIND_SPSC.into(), h.kind.into())?;
-    same("element", header::ELEMENT_SLOTS.into(), h.element.into())?;
-    let geometry =
-        Geometry::spsc_slots(h.capacity, h.payload_bytes, h.payload_align).map_err(|e| {
-            Refusal::Range {
-                field: e.field,
-                rule: e.rule,
-                found: match e.field {
-                    "capacity" => h.capacity,
-                    "payload alignment" => h.payload_align.into(),
-                    _ => h.payload_bytes,
-                },
-            }
-        })?;
-    same("stride", geometry.stride, h.stride)?;
+    let geometry = geometry_of(h)?;
+    let g = &geometry;
+    same("stride", g.stride, h.stride)?;
+    same("payload bytes", g.payload_bytes, h.payload_bytes)?;
+    let align = g.payload_align.into();
+    same("payload alignment", align, h.payload_align.into())?;
     same(
         "payload offset",
         geometry.payload_offset.into(),
@@ -153,7 +180,10 @@ mod tests {
     use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
     fn good() -> (Header, u64) {
-        let g = Geometry::spsc_slots(64, 56, 8).unwrap();
+        header_of(&Geometry::spsc_slots(64, 56, 8).unwrap())
+    }
+
+    fn header_of(g: &Geometry) -> (Header, u64) {
         let mut h = Header::new_zeroed();
         g.describe(&mut h);
         h.segment_bytes = g.used_bytes;
@@ -167,6 +197,34 @@ mod tests {
     fn a_planned_header_is_believed() {
         let (h, bytes) = good();
         assert_eq!(check(&h, bytes).unwrap().geometry.capacity, 64);
+        for (kind, producers) in [(header::KIND_SPSC, 1), (header::KIND_MPSC, 64)] {
+            let g = Geometry::records(kind, 4096, 64, producers).unwrap();
+            let (h, bytes) = header_of(&g);
+            assert_eq!(check(&h, bytes).unwrap().geometry, g);
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_record_ring_s_layout_is_noticed() {
+        let g = Geometry::records(header::KIND_MPSC, 4096, 64, 64).unwrap();
+        let (h, bytes) = header_of(&g);
+        for at in (8..56).chain(72..100).chain(104..112) {
+            for bit in 0..8 {
+                let mut raw: [u8; HEADER_BYTES] = h.as_bytes().try_into().unwrap();
+                raw[at] ^= 1 << bit;
+                let changed = Header::read_from_bytes(&raw[..]).unwrap();
+                // Fewer producers may need as many pages.
+                if let Ok(c) = check(&changed, bytes) {
+                    assert!(
+                        (96..100).contains(&at),
+                        "byte {at} bit {bit} was not noticed"
+                    );
+                    assert!(
+                        c.geometry.used_bytes <= bytes && c.geometry.data_offset == g.data_offset
+                    );
+                }
+            }
+        }
     }
 
     #[test]

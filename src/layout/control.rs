@@ -1,8 +1,10 @@
-//! The control block of an spsc ring: the few words both sides share beside the slots.
+//! The control block: the few words that all sides share beside the messages themselves.
 //!
-//! Every field has a 128-byte line of its own, because each has another writer or another reader.
-//! Nothing here is touched per message except `consumer_sleep`, which the producer only reads.
+//! Every line of 128 bytes has one writer, or is written seldom. A ring of slots touches nothing here per
+//! message except `consumer_sleep`, which the producer only reads. The consumer of a ring of records also
+//! writes `head`, which nobody reads while there is room; many producers share `tail`.
 
+use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// One value on a line of its own.
@@ -17,12 +19,23 @@ pub(crate) const ASLEEP: u32 = 1;
 /// Sleep word: the owner has closed its side and will never sleep again.
 pub(crate) const GONE: u32 = 2;
 
-/// Bit of [`SpscControl::closed`]: the producer will commit nothing more.
+/// Bit of [`Control::closed`]: the producing side will commit nothing more. Where many share the tail, its
+/// lowest bits are the same two bits, so that no claim comes after a close.
 pub(crate) const CLOSED_BY_PRODUCER: u32 = 1;
-/// Bit of [`SpscControl::closed`]: the consumer will take nothing more.
+/// Bit of [`Control::closed`]: the consumer will take nothing more.
 pub(crate) const CLOSED_BY_CONSUMER: u32 = 2;
 
-/// Shared words of an spsc ring of slots.
+/// How far the consumer of a ring of records has come. On one line: both are its own.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Every record below it was read. Stored after each record.
+    pub(crate) taken: AtomicU64,
+    /// Everything below it was wiped, as far as it is to be, and may be written again. Stored after `taken`.
+    pub(crate) wiped: AtomicU64,
+}
+
+/// Shared words of a ring.
 ///
 /// | closed | what `push` does | what `pop` does |
 /// |---|---|---|
@@ -35,9 +48,9 @@ pub(crate) const CLOSED_BY_CONSUMER: u32 = 2;
 /// outstanding when the producer closes stays valid.
 #[repr(C)]
 #[derive(Debug)]
-pub(crate) struct SpscControl {
+pub(crate) struct Control {
     /// Written by the consumer: every position below it is released. Published every quarter of the
-    /// ring and before the consumer waits, so it may lag behind the slots' own words.
+    /// ring and before the consumer waits, so it may lag behind the slots' own words, or behind `head`.
     pub(crate) gate: Line<AtomicU64>,
     /// The consumer's sleep word.
     pub(crate) consumer_sleep: Line<AtomicU32>,
@@ -45,10 +58,14 @@ pub(crate) struct SpscControl {
     pub(crate) producer_sleep: Line<AtomicU32>,
     /// Which sides have closed. Bits are only ever added.
     pub(crate) closed: Line<AtomicU32>,
+    /// Where many producers claim: the next position to claim, and the closed bits. Elsewhere 0.
+    pub(crate) tail: Line<AtomicU64>,
+    /// Rings of records only; elsewhere 0.
+    pub(crate) head: Line<Taken>,
 }
 
-impl SpscControl {
-    /// The control block of a new ring whose first message has `position`.
+impl Control {
+    /// The control block of a new ring of slots whose first message has `position`.
     #[allow(dead_code)] // In the shipped crate the block is written in place; models and tests build one.
     pub(crate) fn new(position: u64) -> Self {
         Self {
@@ -56,6 +73,22 @@ impl SpscControl {
             consumer_sleep: Line(AtomicU32::new(AWAKE)),
             producer_sleep: Line(AtomicU32::new(AWAKE)),
             closed: Line(AtomicU32::new(0)),
+            tail: Line(AtomicU64::new(0)),
+            head: Line(Taken {
+                taken: AtomicU64::new(0),
+                wiped: AtomicU64::new(0),
+            }),
         }
+    }
+
+    /// Makes this the block of a new ring of records whose first one has `position`. `shared_tail`: many
+    /// producers.
+    pub(crate) fn begin_records(&self, position: u64, shared_tail: bool) {
+        let shared = if shared_tail { position } else { 0 };
+        // Relaxed, all: published by the header's ready word (R1).
+        self.gate.0.store(position, Relaxed);
+        self.head.0.taken.store(position, Relaxed);
+        self.head.0.wiped.store(position, Relaxed);
+        self.tail.0.store(shared, Relaxed);
     }
 }

@@ -14,10 +14,14 @@ pub(crate) const READY: u64 = u64::from_le_bytes(*b"COMPLETE");
 /// Size of the header in bytes.
 pub(crate) const HEADER_BYTES: usize = 256;
 
-/// `kind` of a single-producer, single-consumer ring.
+/// `kind` of a ring with one producer and one consumer.
 pub(crate) const KIND_SPSC: u32 = 1;
+/// `kind` of a ring with many producers and one consumer.
+pub(crate) const KIND_MPSC: u32 = 2;
 /// `element` of a ring of fixed-size slots.
 pub(crate) const ELEMENT_SLOTS: u32 = 1;
+/// `element` of a ring of variable-length records.
+pub(crate) const ELEMENT_RECORDS: u32 = 2;
 
 /// `parking`: endpoints of this ring never sleep in it.
 pub(crate) const PARKING_NEVER: u32 = 0;

@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod geometry;
 pub(crate) mod header;
 pub(crate) mod participant;
+pub(crate) mod record;
 pub(crate) mod word;
 
 /// Lines with different writers are this far apart. A constant of the format, not of the target: two

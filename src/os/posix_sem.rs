@@ -110,6 +110,20 @@ impl NamedSem {
         }
     }
 
+    /// Posts until the value is `n`: enough for `n` sleepers, and no growing pile where fewer take one.
+    pub(crate) fn post_up_to(&self, n: u32) {
+        let mut value = 0;
+        // SAFETY: the semaphore is open as long as `self` lives; `value` is valid for a write.
+        if unsafe { libc::sem_getvalue(self.sem.as_ptr(), &mut value) } != 0 {
+            return;
+        }
+        for _ in u32::try_from(value).unwrap_or(0)..n {
+            if self.post().is_err() {
+                return;
+            }
+        }
+    }
+
     /// Sleeps until the value can be lowered by one, or until `deadline_ns` (`CLOCK_MONOTONIC`).
     ///
     /// Outside glibc the deadline is converted to `CLOCK_REALTIME` once, at the call; setting the

@@ -6,5 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod close;
+pub(crate) mod corrupt;
+pub(crate) mod records;
 pub(crate) mod spsc;
 pub(crate) mod words;

@@ -13,31 +13,12 @@
 //!
 //! The edges (P1, G1, C1) are listed in `docs/ORDERINGS.md`.
 
+use super::corrupt::{Corrupt, CorruptWord};
 use super::words::Words;
-use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SpscControl};
+use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::word;
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-
-/// A shared word that no honest peer can have stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Corrupt {
-    /// Which word.
-    pub word: CorruptWord,
-    /// The position at which it was met.
-    pub position: u64,
-    /// What it held.
-    pub found: u64,
-}
-
-/// The words of an spsc ring that a peer writes and this side relies on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CorruptWord {
-    /// A slot's ready word.
-    Ready,
-    /// The consumer's published position.
-    Gate,
-}
 
 /// Whether the producer may write its next position.
 #[must_use]
@@ -129,7 +110,7 @@ impl Tail {
     /// gate and the tail up to a lap ahead of the head.
     pub(crate) fn resume(
         words: &impl Words,
-        control: &SpscControl,
+        control: &Control,
         capacity: u64,
     ) -> Result<Self, Corrupt> {
         // Acquire G1: pairs with the Release in `Head::publish_gate`.
@@ -163,7 +144,7 @@ impl Tail {
     }
 
     /// Looks for room in what the consumer has published. Leaves the consumer's lines alone but for the gate.
-    pub(crate) fn refill(&mut self, control: &SpscControl) -> Room {
+    pub(crate) fn refill(&mut self, control: &Control) -> Room {
         // Acquire X1: pairs with the Release in `close_producer`/`close_consumer`.
         if control.closed.0.load(Acquire) != 0 {
             self.limit = self.next;
@@ -191,7 +172,7 @@ impl Tail {
 
     /// Like [`Tail::refill`], and when the gate shows nothing also asks the one slot in question. The answer
     /// is exact; the price is a line taken from the consumer.
-    pub(crate) fn refill_exact(&mut self, words: &impl Words, control: &SpscControl) -> Room {
+    pub(crate) fn refill_exact(&mut self, words: &impl Words, control: &Control) -> Room {
         let room = self.refill(control);
         if room != Room::Full {
             return room;
@@ -275,7 +256,7 @@ impl Head {
     /// in the predecessor's hands is found again; none that it released is.
     pub(crate) fn resume(
         words: &impl Words,
-        control: &SpscControl,
+        control: &Control,
         capacity: u64,
     ) -> Result<Self, Corrupt> {
         // Acquire G1: the predecessor published it; the kernel lock that changed hands orders it too.
@@ -329,7 +310,7 @@ impl Head {
 
     /// Looks for the next message, passing over positions that were given up.
     #[inline]
-    pub(crate) fn look(&mut self, words: &impl Words, control: &SpscControl) -> Look {
+    pub(crate) fn look(&mut self, words: &impl Words, control: &Control) -> Look {
         if self.is_ready(words) {
             return Look::Ready;
         }
@@ -337,7 +318,7 @@ impl Head {
     }
 
     #[cold]
-    fn look_slow(&mut self, words: &impl Words, control: &SpscControl) -> Look {
+    fn look_slow(&mut self, words: &impl Words, control: &Control) -> Look {
         // Acquire X1: pairs with the Release in `close_*`. Loaded before the words, so that a message
         // committed before the close is seen below.
         let closed = control.closed.0.load(Acquire);
@@ -405,7 +386,7 @@ impl Head {
     }
 
     /// Tells the producer what is released. `true` when there was something new to tell.
-    pub(crate) fn publish_gate(&mut self, control: &SpscControl) -> bool {
+    pub(crate) fn publish_gate(&mut self, control: &Control) -> bool {
         if self.gate == self.next {
             return false;
         }
@@ -430,7 +411,7 @@ impl Head {
 
 /// What an onlooker sees: the position of the oldest message not yet taken, and how many there are from it
 /// on. Exact while both sides stand still.
-pub(crate) fn fill(words: &impl Words, control: &SpscControl, capacity: u64) -> (u64, u64) {
+pub(crate) fn fill(words: &impl Words, control: &Control, capacity: u64) -> (u64, u64) {
     // Relaxed, here and below: for people; nothing is read or written on the strength of it.
     let gate = control.gate.0.load(Relaxed);
     let stage_at = |i: u64| {
@@ -459,28 +440,4 @@ fn prefix(n: u64, holds: impl Fn(u64) -> bool) -> u64 {
         }
     }
     low
-}
-
-/// The producer's last word: everything committed so far may be drained, nothing follows.
-pub(crate) fn close_producer(control: &SpscControl) {
-    // Release X1: all commits come before whoever acquires the bit in `look_slow`.
-    control.closed.0.fetch_or(CLOSED_BY_PRODUCER, Release);
-}
-
-/// The consumer's last word: it will take nothing more.
-pub(crate) fn close_consumer(control: &SpscControl) {
-    // Release X1: pairs with the Acquire in `Tail::refill`.
-    control.closed.0.fetch_or(CLOSED_BY_CONSUMER, Release);
-}
-
-/// Whether the producer has closed.
-pub(crate) fn producer_closed(control: &SpscControl) -> bool {
-    // Acquire X1: pairs with the Release in `close_producer`.
-    control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0
-}
-
-/// Whether the consumer has closed.
-pub(crate) fn consumer_closed(control: &SpscControl) -> bool {
-    // Acquire X1: pairs with the Release in `close_consumer`.
-    control.closed.0.load(Acquire) & CLOSED_BY_CONSUMER != 0
 }

@@ -2,12 +2,20 @@
 
 use crate::sync::AtomicU64;
 
-/// The ready words of a ring, one per slot.
+/// The ready words of a ring, one per slot; or the header words of its records.
 ///
 /// In production it is a base pointer and a stride; in the models a `Vec` of the checker's atomics, which
 /// are not laid out like memory.
 pub(crate) trait Words {
-    /// The word of the slot that `position` falls on. Any position is allowed: it is reduced modulo the
-    /// capacity.
+    /// The word of the slot or record that `position` falls on. Any position is allowed: it is reduced
+    /// modulo the capacity.
     fn at(&self, position: u64) -> &AtomicU64;
+}
+
+/// The words of a ring of records: every 8 bytes of it. Positions are in bytes and multiples of 8.
+pub(crate) trait Cells: Words {
+    /// Stores 0 to every `step`th byte's word among the `bytes` bytes from `position`: to every word at which a
+    /// record may begin. `step` is 8 or 64, the others are multiples of it; they do not pass the end of the
+    /// ring.
+    fn wipe(&self, position: u64, bytes: u64, step: u64);
 }

@@ -9,6 +9,7 @@ use super::HugePages;
 use super::keyed;
 use super::token::Tokens;
 use super::view::{self, View};
+use super::{Bytes, Slots};
 use super::{Memory, Pages, Place, Segment, Sems, sem_names};
 use crate::error::{CreateError, OsError};
 use crate::layout::alleged;
@@ -208,6 +209,21 @@ impl Unfinished {
     }
 }
 
+/// Writes control block and slots into fresh, zeroed memory.
+fn initialise(memory: &Arc<Memory>, plan: &Plan) {
+    let (memory, geometry) = (Arc::clone(memory), &plan.geometry);
+    let sized = "sized for this geometry";
+    if geometry.element == header::ELEMENT_SLOTS {
+        let view = View::<Slots>::new(memory, geometry).expect(sized);
+        view.initialise(plan.start_position);
+    } else {
+        // Where no record was written, everything is zero.
+        let view = View::<Bytes>::new(memory, geometry).expect(sized);
+        let many = geometry.kind == header::KIND_MPSC;
+        view.control().begin_records(plan.start_position, many);
+    }
+}
+
 /// Writes control block, slots and header into fresh, zeroed memory, the header's ready word last.
 fn fill(memory: Memory, pages: Pages, place: &Place, plan: &Plan) -> Result<Unfinished, OsError> {
     let memory = Arc::new(memory);
@@ -231,8 +247,7 @@ fn fill(memory: Memory, pages: Pages, place: &Place, plan: &Plan) -> Result<Unfi
     header.ready = header::READY;
     let checked = alleged::check(&header, memory.len() as u64)
         .expect("a planned header passes its own check");
-    let view = View::new(Arc::clone(&memory), &plan.geometry).expect("sized for this geometry");
-    view.initialise(plan.start_position);
+    initialise(&memory, plan);
     let mut unfinished = Unfinished {
         memory,
         checked,

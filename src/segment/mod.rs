@@ -8,19 +8,23 @@ mod backing;
 mod copy;
 mod create;
 mod keyed;
+mod lane;
 mod memory;
 mod name;
 mod open;
+mod strip;
 mod token;
 mod view;
 
 pub use backing::{Backing, HugePages, Pages};
 pub(crate) use create::{Plan, create};
+pub(crate) use lane::Slots;
 pub(crate) use memory::Memory;
 pub(crate) use name::{Place, SHM_DIR, fnv1a};
 pub(crate) use open::{Expect, is_current, open, open_descriptor, unlink};
+pub(crate) use strip::{Bytes, Strip};
 pub(crate) use token::{Token, Tokens};
-pub(crate) use view::View;
+pub(crate) use view::{Data, Regions, View};
 
 use crate::layout::alleged::Checked;
 use crate::os::posix_sem::NamedSem;

@@ -27,6 +27,9 @@ const FINISH_PAUSE: Duration = Duration::from_millis(5);
 /// What the caller expects of a ring. `None` expects nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expect {
+    /// One of `header::KIND_*` and one of `header::ELEMENT_*`.
+    pub(crate) kind: Option<(u32, u32)>,
+    pub(crate) record_align: Option<u64>,
     pub(crate) payload_bytes: Option<u64>,
     pub(crate) payload_align: Option<u32>,
     /// Fingerprint, and the type's name for the message.
@@ -221,6 +224,19 @@ fn mismatch(field: &'static str, expected: impl ToString, found: impl ToString) 
     }
 }
 
+/// What people call a ring of this kind and element.
+fn kind_name(kind: u32, element: u32) -> String {
+    let kind = match kind {
+        header::KIND_SPSC => "spsc",
+        _ => "mpsc",
+    };
+    let element = match element {
+        header::ELEMENT_SLOTS => "slots",
+        _ => "records",
+    };
+    format!("{kind} {element}")
+}
+
 /// Compares a believable ring with the one the caller asked for.
 fn compare(checked: &Checked, place: &Place, expect: &Expect) -> Result<(), OpenError> {
     let g = &checked.geometry;
@@ -230,6 +246,17 @@ fn compare(checked: &Checked, place: &Place, expect: &Expect) -> Result<(), Open
             "the one asked for",
             "another, with the same key",
         ));
+    }
+    if let Some(kind) = expect.kind
+        && kind != (g.kind, g.element)
+    {
+        let found = kind_name(g.kind, g.element);
+        return Err(mismatch("kind", kind_name(kind.0, kind.1), found));
+    }
+    if let Some(align) = expect.record_align
+        && align != g.stride
+    {
+        return Err(mismatch("record alignment", align, g.stride));
     }
     if let Some(bytes) = expect.payload_bytes
         && bytes != g.payload_bytes

@@ -26,9 +26,40 @@ pub(crate) enum Tokens {
     Sems {
         set: SemSet,
         shm: sysv_shm::Id,
-        /// One bit for each token that this process holds.
-        held: Arc<AtomicU64>,
+        /// Which tokens this process holds.
+        held: Arc<Held>,
     },
+}
+
+/// A note of a process to itself: one bit for each token that it holds.
+#[derive(Debug)]
+pub(crate) struct Held(Box<[AtomicU64]>);
+
+impl Held {
+    fn new(tokens: u16) -> Self {
+        let words = usize::from(tokens).div_ceil(64);
+        Self((0..words).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn bit(&self, index: u16) -> (&AtomicU64, u64) {
+        (&self.0[usize::from(index) / 64], 1 << (index % 64))
+    }
+
+    fn set(&self, index: u16) {
+        let (word, bit) = self.bit(index);
+        // Relaxed, here and below: nobody acts on anything else on the strength of it.
+        word.fetch_or(bit, Relaxed);
+    }
+
+    fn clear(&self, index: u16) {
+        let (word, bit) = self.bit(index);
+        word.fetch_and(!bit, Relaxed);
+    }
+
+    fn has(&self, index: u16) -> bool {
+        let (word, bit) = self.bit(index);
+        word.load(Relaxed) & bit != 0
+    }
 }
 
 /// A held token. Dropping it without [`Token::release`] lets go when the process ends, at the latest.
@@ -40,13 +71,13 @@ pub(crate) enum Token {
     Sem {
         set: SemSet,
         index: u16,
-        held: Arc<AtomicU64>,
+        held: Arc<Held>,
     },
 }
 
 /// The semaphore of participant `index`.
 fn sem_index(index: u32) -> u16 {
-    // A table has at most a few hundred entries, far below 2^16.
+    // A table has at most 1025 entries, far below 2^16.
     keyed::FIRST_TOKEN + index as u16
 }
 
@@ -56,7 +87,7 @@ impl Tokens {
         Self::Sems {
             set,
             shm,
-            held: Arc::new(AtomicU64::new(0)),
+            held: Arc::new(Held::new(set.count())),
         }
     }
 
@@ -76,8 +107,7 @@ impl Tokens {
                 if !set.try_hold(index)? {
                     return Ok(None);
                 }
-                // Relaxed: a note of this process to itself.
-                held.fetch_or(1 << index, Relaxed);
+                held.set(index);
                 Ok(Some(Token::Sem {
                     set: *set,
                     index,
@@ -92,11 +122,9 @@ impl Tokens {
         match self {
             Self::Locks(fd) => locks::locked_by_other(fd.as_fd(), TOKEN_BASE + u64::from(index)),
             // A ring that was unlinked has no set any more, but the kernel still counts who has it attached.
-            Self::Sems { set, shm, held } => set.is_held(sem_index(index)).or_else(|_| {
-                // Relaxed: a note of this process to itself.
-                let here = held.load(Relaxed) & (1 << sem_index(index)) != 0;
-                Ok(here || sysv_shm::facts(*shm)?.attached > 1)
-            }),
+            Self::Sems { set, shm, held } => set
+                .is_held(sem_index(index))
+                .or_else(|_| Ok(held.has(sem_index(index)) || sysv_shm::facts(*shm)?.attached > 1)),
         }
     }
 }
@@ -111,8 +139,7 @@ impl Token {
                 let _ = locks::unlock(descriptor.as_fd(), offset);
             }
             Self::Sem { set, index, held } => {
-                // Relaxed: a note of this process to itself.
-                held.fetch_and(!(1 << index), Relaxed);
+                held.clear(index);
                 let _ = set.release(index);
             }
         }

@@ -1,7 +1,7 @@
 //! Falling asleep and waking, without a lost wake-up and without a system call when nobody sleeps.
 //!
-//! One sleeper per sleep word. The sleeper says so in the word, fences, looks once more, sleeps. The
-//! publisher publishes, fences, looks at the word. Written as a case split: call the two fences F(sleeper)
+//! A sleeper says so in the word, fences, looks once more, sleeps. The publisher publishes, fences, looks at
+//! the word. Written as a case split: call the two fences F(sleeper)
 //! and F(publisher). Fences are totally ordered.
 //! * F(sleeper) first: the publisher's load comes after F(publisher), so it sees `ASLEEP` and wakes.
 //! * F(publisher) first: the sleeper's second look comes after F(sleeper), so it sees what was published.
@@ -16,6 +16,9 @@
 //!
 //! The word heals itself after `kill -9`: a dead sleeper costs one needless wake-up. A publisher that dies
 //! between publishing and ringing is why every sleep has a deadline.
+//!
+//! Many may sleep on one word. Then whoever wakes by itself leaves `ASLEEP` in place, because another may have
+//! meant it; it costs one needless wake-up too. The bell wakes all.
 
 use crate::layout::control::{ASLEEP, AWAKE, GONE};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -26,8 +29,17 @@ pub(crate) trait Bell {
     /// Sleeps until rung, or until the monotonic clock reads `deadline_ns`, unless `word` is no longer
     /// `ASLEEP`. May return early for no reason.
     fn sleep(&self, word: &AtomicU32, deadline_ns: u64);
-    /// Ends the sleep of whoever sleeps on `word`.
+    /// Ends the sleep of all who sleep on `word`.
     fn ring(&self, word: &AtomicU32);
+}
+
+/// How many may sleep on one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleepers {
+    /// Its owner only.
+    One,
+    /// Everybody on one side of the ring.
+    Many,
 }
 
 /// How the two fences of the case split are made on this endpoint.
@@ -100,28 +112,27 @@ fn notify_slow(word: &AtomicU32, bell: &impl Bell) -> Notified {
     }
 }
 
-/// Sleeps on `word` unless `nothing_yet` has become false. Returns at the latest at `deadline_ns`, or at
-/// `short_ns` when wake-ups cannot be relied on. The caller looks again in any case.
+/// Sleeps on `word` until the time that `until_ns`, the second look, gives; not at all if that is `None`
+/// because something has come. Returns at the latest at `short_ns` when wake-ups cannot be relied on. The
+/// caller looks again in any case.
 pub(crate) fn nap(
     word: &AtomicU32,
+    sleepers: Sleepers,
     bell: &impl Bell,
     fences: Fences,
-    deadline_ns: u64,
     short_ns: u64,
-    nothing_yet: impl FnOnce() -> bool,
+    until_ns: impl FnOnce() -> Option<u64>,
 ) {
     // Relaxed: ordered before the second look by the fence below (W1).
     word.store(ASLEEP, Relaxed);
-    let until = if fences.sleeper() {
-        deadline_ns
-    } else {
-        deadline_ns.min(short_ns)
-    };
-    if nothing_yet() {
-        bell.sleep(word, until);
+    let reliable = fences.sleeper();
+    if let Some(until) = until_ns() {
+        bell.sleep(word, if reliable { until } else { until.min(short_ns) });
     }
-    // Relaxed: only this side sleeps here. A publisher that still sees ASLEEP rings once for nothing.
-    word.store(AWAKE, Relaxed);
+    if sleepers == Sleepers::One {
+        // Relaxed: nobody else sleeps here. A publisher that still sees ASLEEP rings once for nothing.
+        word.store(AWAKE, Relaxed);
+    }
 }
 
 /// Marks the owner of `word` as gone for ever. To be called after closing.

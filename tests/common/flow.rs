@@ -53,8 +53,8 @@ pub fn number(bytes: &[u8]) -> Option<u64> {
 /// A ring of one of the two sorts.
 #[derive(Clone, Debug)]
 pub enum AnyRing {
-    Typed(Ring<Msg>),
-    Bytes(Ring<[u8]>),
+    Typed(Ring<annulus::Spsc<Msg>>),
+    Bytes(Ring<annulus::Spsc<[u8]>>),
 }
 
 /// Does the same with either sort.

@@ -147,7 +147,10 @@ impl Spec {
         }
     }
 
-    fn common<T: annulus::Element + ?Sized>(&self, options: Options<T>) -> Options<T> {
+    fn common<T: annulus::Element + ?Sized>(
+        &self,
+        options: Options<annulus::Spsc<T>>,
+    ) -> Options<annulus::Spsc<T>> {
         options
             .backing(self.backing())
             .capacity(self.capacity)
@@ -157,12 +160,12 @@ impl Spec {
     }
 
     /// Options for messages of type [`Msg`].
-    pub fn typed(&self) -> Options<Msg> {
+    pub fn typed(&self) -> Options<annulus::Spsc<Msg>> {
         self.common(annulus::spsc(&self.name))
     }
 
     /// Options for messages of bytes.
-    pub fn bytes(&self) -> Options<[u8]> {
+    pub fn bytes(&self) -> Options<annulus::Spsc<[u8]>> {
         self.common(annulus::spsc::<[u8]>(&self.name))
             .slot_size(BYTES)
     }

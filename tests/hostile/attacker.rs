@@ -190,7 +190,7 @@ fn targets(stride: usize, capacity: usize) -> Vec<Target> {
 
 /// A memfd that holds what `ring` holds, with canaries in all gaps and spare pages behind it.
 pub fn copy_with_canaries<T: annulus::Element + ?Sized>(
-    ring: &Ring<T>,
+    ring: &Ring<annulus::Spsc<T>>,
     stride: usize,
 ) -> (OwnedFd, MmapRaw) {
     let source = MmapOptions::new()

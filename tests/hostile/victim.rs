@@ -53,7 +53,7 @@ fn some_wait(enemy: &mut Attacker) -> Wait {
 
 /// Both ends of a ring of numbers.
 pub struct Typed {
-    pub ring: Ring<u64>,
+    pub ring: Ring<annulus::Spsc<u64>>,
     pub tx: Option<Producer<u64>>,
     pub rx: Option<Consumer<u64>>,
 }
@@ -192,7 +192,7 @@ impl Victim for Typed {
 
 /// Both ends of a ring of bytes.
 pub struct Bytes {
-    pub ring: Ring<[u8]>,
+    pub ring: Ring<annulus::Spsc<[u8]>>,
     pub tx: Option<Producer<[u8]>>,
     pub rx: Option<Consumer<[u8]>>,
     pub buffer: Vec<u8>,

@@ -148,7 +148,11 @@ pub fn role_nobody(args: &[&str]) {
 }
 
 /// Creates a ring for nobody and asks `owner_of` whose it is.
-fn is_given_away(backing: Backing, name: &str, owner_of: impl Fn(&Ring<u64>) -> (u32, u32)) {
+fn is_given_away(
+    backing: Backing,
+    name: &str,
+    owner_of: impl Fn(&Ring<annulus::Spsc<u64>>) -> (u32, u32),
+) {
     if !is_root() {
         println!("skipped: giving rings away needs root");
         return;

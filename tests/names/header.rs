@@ -43,7 +43,7 @@ impl Sample {
     }
 
     /// Opens it with the schema it has.
-    pub fn open(&self) -> Result<Ring<u64>, OpenError> {
+    pub fn open(&self) -> Result<Ring<annulus::Spsc<u64>>, OpenError> {
         spsc::<u64>(&self.path)
             .backing(Backing::File)
             .schema(3)

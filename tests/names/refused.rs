@@ -14,7 +14,7 @@ pub fn no_option<V: std::fmt::Debug>(result: Result<V, CreateError>, wanted: &st
 }
 
 /// The ring was refused because its field `wanted` is another.
-pub fn mismatch(result: Result<Ring<u64>, OpenError>, wanted: &str) {
+pub fn mismatch(result: Result<Ring<annulus::Spsc<u64>>, OpenError>, wanted: &str) {
     match result {
         Err(OpenError::Mismatch {
             field,

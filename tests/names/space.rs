@@ -65,7 +65,8 @@ pub fn role_small_tmpfs(args: &[&str]) {
         _ => "ring".to_owned(),
     };
     let left = || fs::read_dir(dir).expect("list").count();
-    let no_space = |result: Result<Ring<[u8]>, CreateError>, call: &str| match result {
+    let no_space = |result: Result<Ring<annulus::Spsc<[u8]>>, CreateError>, call: &str| match result
+    {
         Err(CreateError::NoSpace {
             wanted_bytes,
             cause,

@@ -37,13 +37,13 @@ struct Golden {
     look: fn(&str),
 }
 
-fn typed(path: &str) -> annulus::Options<u64> {
+fn typed(path: &str) -> annulus::Options<annulus::Spsc<u64>> {
     spsc::<u64>(path)
         .backing(Backing::File)
         .parking(Parking::Fenced)
 }
 
-fn bytes56(path: &str) -> annulus::Options<[u8]> {
+fn bytes56(path: &str) -> annulus::Options<annulus::Spsc<[u8]>> {
     spsc::<[u8]>(path)
         .backing(Backing::File)
         .parking(Parking::Fenced)
@@ -51,7 +51,7 @@ fn bytes56(path: &str) -> annulus::Options<[u8]> {
 }
 
 /// Keeps an endpoint's entry as if its process had been killed: the image is read while it is attached.
-fn attached(ring: &Ring<u64>) -> (Producer<u64>, annulus::Consumer<u64>) {
+fn attached(ring: &Ring<annulus::Spsc<u64>>) -> (Producer<u64>, annulus::Consumer<u64>) {
     (
         ring.producer().expect("producer"),
         ring.consumer().expect("consumer"),
@@ -69,7 +69,7 @@ const GOLDEN: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len), (0, 0));
             assert_eq!(
-                (status.producer.state, status.consumer.state),
+                (status.producers[0].state, status.consumer.state),
                 (Peer::Never, Peer::Never)
             );
             let (mut tx, mut rx) = attached(&ring);
@@ -104,7 +104,7 @@ const GOLDEN: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len, status.schema), (5, 6, 9));
             assert_eq!(
-                (status.producer.state, status.consumer.state),
+                (status.producers[0].state, status.consumer.state),
                 (Peer::Left, Peer::Left)
             );
             let mut rx = ring.consumer().expect("consumer");
@@ -194,7 +194,7 @@ const GOLDEN: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len), (3, 6));
             assert_eq!(
-                (status.producer.state, status.consumer.state),
+                (status.producers[0].state, status.consumer.state),
                 (Peer::Died, Peer::Died)
             );
             let (mut tx, mut rx) = attached(&ring);

@@ -58,12 +58,12 @@ impl<W: Waiting> Engine for Ours<W> {
 
 /// Two rings, one per direction.
 struct Inherited<W, const WORDS: usize> {
-    to_near: Ring<Message<WORDS>>,
-    to_far: Ring<Message<WORDS>>,
+    to_near: Ring<annulus::Spsc<Message<WORDS>>>,
+    to_far: Ring<annulus::Spsc<Message<WORDS>>>,
     wait: PhantomData<W>,
 }
 
-fn ring<const WORDS: usize>() -> Result<Ring<Message<WORDS>>, String> {
+fn ring<const WORDS: usize>() -> Result<Ring<annulus::Spsc<Message<WORDS>>>, String> {
     annulus::spsc::<Message<WORDS>>("bench")
         .backing(Backing::Anon)
         .capacity(capacity(8 * WORDS) as u64)

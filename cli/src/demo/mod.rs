@@ -103,7 +103,7 @@ impl Drop for Player {
 /// A ring that does not outlive its phase.
 struct Stage {
     name: String,
-    ring: Ring<Message>,
+    ring: Ring<annulus::Spsc<Message>>,
 }
 
 impl Drop for Stage {

@@ -65,7 +65,7 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
     );
     line("messages", messages(status));
     line("type", message_type(status));
-    line("producer", end_words(&status.producer, "ever pushed"));
+    line("producer", end_words(&status.producers[0], "ever pushed"));
     line("consumer", end_words(&status.consumer, "ever took"));
     let waiting = match status.parking {
         Parking::Never => "nobody sleeps in this ring".to_owned(),
@@ -138,7 +138,7 @@ pub fn json(name: &str, backing: Backing, status: &Status) -> Value {
         "segment_bytes": status.segment_bytes,
         "taken": status.taken,
         "len": status.len,
-        "producer": end_json(&status.producer),
+        "producer": end_json(&status.producers[0]),
         "consumer": end_json(&status.consumer),
         "parking": parking(status.parking),
         "wait_backend": wait_backend(status.wait_backend),

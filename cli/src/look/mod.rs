@@ -43,7 +43,7 @@ pub fn ls(args: &LsArgs) -> Result<(), Failure> {
             Ok(status) => {
                 let shape = format!("{} x {}", status.capacity, status.slot_size);
                 let (producer, consumer) = (
-                    describe::end(&status.producer),
+                    describe::end(&status.producers[0]),
                     describe::end(&status.consumer),
                 );
                 table.push_str(&format!(
@@ -119,7 +119,7 @@ pub fn rm(args: &RmArgs) -> Result<(), Failure> {
 
 /// A living process at one of the ends.
 fn user(status: &Status) -> Option<u32> {
-    [&status.producer, &status.consumer]
+    [&status.producers[0], &status.consumer]
         .into_iter()
         .find(|end| end.state == Peer::Alive)
         .map(|end| end.pid)

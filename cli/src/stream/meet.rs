@@ -35,7 +35,7 @@ pub trait Side: Sized {
     const OTHER_COMMAND: &'static str;
 
     /// Takes this end.
-    fn attach(ring: &Ring<[u8]>) -> Result<Self, EndpointError>;
+    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError>;
     /// Whether nothing was ever sent, as seen from this end.
     fn is_unused(&self, status: &Status) -> bool;
     /// The other end.
@@ -47,7 +47,7 @@ impl Side for Producer<[u8]> {
     const OTHER: &'static str = "receiver";
     const OTHER_COMMAND: &'static str = "recv";
 
-    fn attach(ring: &Ring<[u8]>) -> Result<Self, EndpointError> {
+    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError> {
         ring.producer()
     }
 
@@ -65,17 +65,17 @@ impl Side for Consumer<[u8]> {
     const OTHER: &'static str = "sender";
     const OTHER_COMMAND: &'static str = "send";
 
-    fn attach(ring: &Ring<[u8]>) -> Result<Self, EndpointError> {
+    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError> {
         ring.consumer()
     }
 
     fn is_unused(&self, status: &Status) -> bool {
         // Messages of a living sender are the beginning of its stream, and all of it is there.
-        self.position() == 0 && (self.is_empty() || status.producer.state == Peer::Alive)
+        self.position() == 0 && (self.is_empty() || status.producers[0].state == Peer::Alive)
     }
 
     fn other(status: &Status) -> &annulus::End {
-        &status.producer
+        &status.producers[0]
     }
 }
 
@@ -83,7 +83,7 @@ impl Side for Consumer<[u8]> {
 #[derive(Debug)]
 pub struct Met<E> {
     /// The ring.
-    pub ring: Ring<[u8]>,
+    pub ring: Ring<annulus::Spsc<[u8]>>,
     /// This process's end.
     pub end: E,
 }
@@ -133,7 +133,7 @@ fn stop_if_told(name: &str) -> Result<(), Failure> {
 
 impl Meeting<'_> {
     /// The options of a stream's ring, less its geometry.
-    fn options(&self) -> Options<[u8]> {
+    fn options(&self) -> Options<annulus::Spsc<[u8]>> {
         spsc::<[u8]>(&self.args.name)
             .backing(self.backing)
             .schema(SCHEMA)
@@ -141,7 +141,7 @@ impl Meeting<'_> {
     }
 
     /// Opens the ring, or makes it.
-    fn ring<E: Side>(&self) -> Result<Ring<[u8]>, Failure> {
+    fn ring<E: Side>(&self) -> Result<Ring<annulus::Spsc<[u8]>>, Failure> {
         let open = match self.args.slot_size {
             Some(bytes) => self.options().slot_size(bytes),
             None => self.options(),
@@ -208,7 +208,7 @@ impl Meeting<'_> {
     }
 
     /// What the library does not compare: capacity, and what to sleep on.
-    fn compare(&self, ring: &Ring<[u8]>) -> Result<(), Failure> {
+    fn compare(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Result<(), Failure> {
         let name = &self.args.name;
         let other = |what: String, option: &str| {
             let message = format!(
@@ -236,7 +236,7 @@ impl Meeting<'_> {
     }
 
     /// Takes this process's end of a ring through which nothing was ever sent.
-    fn take<E: Side>(&self, ring: &Ring<[u8]>) -> Result<(E, Status), Failure> {
+    fn take<E: Side>(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Result<(E, Status), Failure> {
         let name = &self.args.name;
         let end = match E::attach(ring) {
             Ok(end) => end,
@@ -263,7 +263,7 @@ impl Meeting<'_> {
     /// Waits until a living process holds the other end. `false`: the ring's name is gone, begin again.
     fn wait_for_other<E: Side>(
         &self,
-        ring: &Ring<[u8]>,
+        ring: &Ring<annulus::Spsc<[u8]>>,
         at_first: &Status,
     ) -> Result<bool, Failure> {
         let name = &self.args.name;
@@ -305,7 +305,7 @@ impl Meeting<'_> {
     }
 
     /// Removes a ring whose end this process holds. Nothing to do about a failure: whoever comes next is told.
-    fn remove(&self, ring: &Ring<[u8]>) {
+    fn remove(&self, ring: &Ring<annulus::Spsc<[u8]>>) {
         if !self.args.keep {
             let _ = ring.unlink();
         }
@@ -320,7 +320,7 @@ impl Meeting<'_> {
     }
 
     /// The failure of a ring that an earlier stream has used.
-    fn leftover(&self, ring: &Ring<[u8]>) -> Failure {
+    fn leftover(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Failure {
         let name = &self.args.name;
         let backing = match self.backing {
             Backing::PosixShm => String::new(),
@@ -328,7 +328,7 @@ impl Meeting<'_> {
         };
         let remove = format!("annulus rm {name}{backing}");
         let message = match ring.status() {
-            Ok(status) if status.producer.closed && status.len == 0 => {
+            Ok(status) if status.producers[0].closed && status.len == 0 => {
                 format!("{name} is what is left of a stream that has ended; remove it: {remove}")
             }
             Ok(status) => {
@@ -343,7 +343,7 @@ impl Meeting<'_> {
                      its receiver {}; remove it: {remove}",
                     status.taken,
                     status.len,
-                    of(&status.producer),
+                    of(&status.producers[0]),
                     of(&status.consumer)
                 )
             }

@@ -116,7 +116,12 @@ impl Watch {
 
     /// The deadline has passed: is there still a reason to wait? `peer` is the state of the other end, `mark` a number
     /// that is another one whenever it has done something.
-    fn tick(&mut self, mark: u64, peer: Peer, ring: &Ring<[u8]>) -> Result<(), Stop> {
+    fn tick(
+        &mut self,
+        mark: u64,
+        peer: Peer,
+        ring: &Ring<annulus::Spsc<[u8]>>,
+    ) -> Result<(), Stop> {
         let now = Instant::now();
         self.deadline = now + TICK;
         if mark != self.mark {

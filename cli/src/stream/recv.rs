@@ -14,7 +14,7 @@ use twox_hash::XxHash3_64;
 
 /// A receiver with a living sender.
 struct Receiver {
-    ring: Ring<[u8]>,
+    ring: Ring<annulus::Spsc<[u8]>>,
     rx: Consumer<[u8]>,
     wait: Wait,
     watch: Watch,

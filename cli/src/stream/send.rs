@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_micros(200);
 
 /// A sender with a living receiver.
 struct Sender {
-    ring: Ring<[u8]>,
+    ring: Ring<annulus::Spsc<[u8]>>,
     tx: Producer<[u8]>,
     wait: Wait,
     watch: Watch,
@@ -106,6 +106,7 @@ impl Sender {
                 Err(PushError::Closed) => return Err(stopped()),
                 Err(PushError::PeerDied) => return Err(Stop::PeerDied),
                 Err(PushError::Corrupt(e)) => return Err(e.into()),
+                Err(PushError::TooLong(_)) => unreachable!("slots have one length"),
             }
         }
     }
@@ -173,7 +174,11 @@ impl Sender {
 }
 
 /// What a sender does every [`TICK`] it waits for the receiver, or for its own input.
-fn look_around(tx: &mut Producer<[u8]>, ring: &Ring<[u8]>, watch: &mut Watch) -> Result<(), Stop> {
+fn look_around(
+    tx: &mut Producer<[u8]>,
+    ring: &Ring<annulus::Spsc<[u8]>>,
+    watch: &mut Watch,
+) -> Result<(), Stop> {
     let peer = tx.consumer_state();
     watch.tick(tx.position().wrapping_sub(tx.len()), peer, ring)?;
     if is_closed(tx) {

@@ -1,14 +1,16 @@
 //! The producing end.
 
+use super::super::seat::{Peer, Seat};
+use super::super::signal::{self, Signal};
+use super::super::typed::{Element, Trust, Trusted, Untrusted};
+use super::super::waiting::{self, Care, Stopped};
 use super::batch::LoanRun;
 use super::loan::Loan;
-use super::seat::{PRODUCER_SEAT, Peer, Seat};
-use super::signal::{self, Signal};
-use super::typed::{Element, Trust, Trusted, Untrusted};
-use super::waiting::{self, Care, Stopped};
 use crate::error::{EndpointError, PushError, TryPushError};
-use crate::ring::spsc::{self, Room, Tail};
-use crate::segment::{Segment, View};
+use crate::layout::participant::PRODUCER;
+use crate::ring::close;
+use crate::ring::spsc::{Room, Tail};
+use crate::segment::{Segment, Slots, View};
 use crate::wait::park::{self, Notified};
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
@@ -22,7 +24,7 @@ use std::time::Instant;
 pub struct Producer<T: ?Sized, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     tail: CachePadded<Tail>,
-    pub(super) view: View,
+    pub(super) view: View<Slots>,
     signal: Signal,
     seat: Seat,
     element: PhantomData<fn(&T)>,
@@ -30,10 +32,10 @@ pub struct Producer<T: ?Sized, M = Untrusted> {
 }
 
 impl<T: Element + ?Sized> Producer<T, Untrusted> {
-    pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
-        let mut seat = Seat::take(segment, view.clone(), PRODUCER_SEAT)?;
+    pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let mut seat = Seat::take(segment, &view, 0, PRODUCER)?;
         let control = view.control();
-        if spsc::producer_closed(control) || spsc::consumer_closed(control) {
+        if close::producer_closed(control) || close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
         let tail = Tail::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
@@ -229,7 +231,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Ends the stream: the consumer drains what was committed and then sees `Closed`. For ever.
     pub fn close(self) {
         let control = self.view.control();
-        spsc::close_producer(control);
+        close::close_producer(control);
         park::leave(&control.producer_sleep.0);
         self.signal.rouse(&control.consumer_sleep.0);
     }
@@ -267,7 +269,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
 
     /// Whether the consumer is there. Asks the kernel, a fraction of a microsecond.
     pub fn consumer_state(&self) -> Peer {
-        self.seat.peer()
+        self.seat.consumer()
     }
 
     /// The next free slot's position, `at` slots on.
@@ -343,7 +345,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
             ..
         } = self;
         let control = view.control();
-        let poll = |care| {
+        let poll = |care, _: &Signal| {
             let room = match care {
                 Care::Quick => tail.refill(control),
                 Care::Thorough => tail.refill_exact(&view.lane(), control),
@@ -356,7 +358,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
             }
         };
         let word = &control.producer_sleep.0;
-        let died = || seat.peer() == Peer::Died;
+        let died = || seat.consumer() == Peer::Died;
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PushError::TimedOut),

@@ -1,14 +1,16 @@
 //! The consuming end.
 
+use super::super::seat::{Peer, Seat};
+use super::super::signal::{self, Signal};
+use super::super::typed::{Element, Trust, Trusted, Untrusted};
+use super::super::waiting::{self, Stopped};
 use super::batch::Drain;
 use super::sample::Sample;
-use super::seat::{CONSUMER_SEAT, Peer, Seat};
-use super::signal::{self, Signal};
-use super::typed::{Element, Trust, Trusted, Untrusted};
-use super::waiting::{self, Stopped};
 use crate::error::{EndpointError, PopError, TryPopError};
-use crate::ring::spsc::{self, Head, Look};
-use crate::segment::{Segment, View};
+use crate::layout::participant::CONSUMER;
+use crate::ring::close;
+use crate::ring::spsc::{Head, Look};
+use crate::segment::{Segment, Slots, View};
 use crate::wait::park;
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
@@ -34,7 +36,7 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     head: CachePadded<Head>,
     ahead: Ahead,
-    pub(super) view: View,
+    pub(super) view: View<Slots>,
     signal: Signal,
     seat: Seat,
     element: PhantomData<fn(&T)>,
@@ -42,10 +44,15 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
 }
 
 impl<T: Element + ?Sized> Consumer<T, Untrusted> {
-    pub(super) fn attach(segment: &Segment, view: View) -> Result<Self, EndpointError> {
-        let mut seat = Seat::take(segment, view.clone(), CONSUMER_SEAT)?;
+    pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let mut seat = Seat::take(
+            segment,
+            &view,
+            segment.checked.geometry.consumer_seat(),
+            CONSUMER,
+        )?;
         let control = view.control();
-        if spsc::consumer_closed(control) {
+        if close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
         let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
@@ -265,7 +272,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// yet taken are lost.
     pub fn close(self) {
         let control = self.view.control();
-        spsc::close_consumer(control);
+        close::close_consumer(control);
         park::leave(&control.consumer_sleep.0);
         self.signal.rouse(&control.producer_sleep.0);
     }
@@ -299,7 +306,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     /// Whether the producer is there. Asks the kernel, a fraction of a microsecond.
     pub fn producer_state(&self) -> Peer {
-        self.seat.peer()
+        self.seat.producers()
     }
 
     #[inline(always)]
@@ -374,14 +381,14 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
-        let poll = |_| match head.look(&view.lane(), control) {
+        let poll = |_, _: &Signal| match head.look(&view.lane(), control) {
             Look::Ready => Some(Ok(())),
             Look::Empty => None,
             Look::Closed => Some(Err(PopError::Closed)),
             Look::Corrupt(e) => Some(Err(PopError::Corrupt(e))),
         };
         let word = &control.consumer_sleep.0;
-        let died = || seat.peer() == Peer::Died;
+        let died = || seat.producers() == Peer::Died;
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PopError::TimedOut),

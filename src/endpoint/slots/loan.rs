@@ -1,7 +1,7 @@
 //! A slot on loan from the ring, to be written in place.
 
+use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::producer::Producer;
-use super::typed::{Element, Trust, Trusted, Untrusted};
 use std::ops::{Deref, DerefMut};
 
 /// A free slot in the hands of the producer. Nobody sees it before [`commit`](Loan::commit); dropping it, or

@@ -1,8 +1,8 @@
 //! Several messages at a time: a run of slots to write, a run of messages to read.
 
+use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::consumer::Consumer;
 use super::producer::Producer;
-use super::typed::{Element, Trust, Trusted, Untrusted};
 
 /// A run of free slots in the hands of the producer, to be sent together with one look at the consumer.
 /// Dropping it gives them all back.

@@ -1,7 +1,7 @@
 //! A message in the hands of the consumer, read in place.
 
+use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::consumer::Consumer;
-use super::typed::{Element, Trust, Trusted, Untrusted};
 use std::ops::Deref;
 
 /// The oldest message of the ring. Its slot goes back to the producer when this is dropped; a consumer that

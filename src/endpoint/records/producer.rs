@@ -1,0 +1,474 @@
+//! The producing end of a ring of records.
+
+use super::super::kind::{RecordKind, SpscRecords};
+use super::super::seat::{Peer, Seat};
+use super::super::signal::{self, Signal};
+use super::super::typed::{Trust, Trusted, Untrusted};
+use super::super::waiting::{self, Care, Stopped};
+use super::loan::RecordLoan;
+use super::message::Message;
+use super::tail::{Producing, Tail};
+use crate::error::{EndpointError, PushError, TooLong, TryPushError};
+use crate::layout::control::CLOSED_BY_PRODUCER;
+use crate::layout::header;
+use crate::layout::participant::PRODUCER;
+use crate::layout::record::HEADER;
+use crate::ring::close;
+use crate::ring::records::{Exactly, Room};
+use crate::segment::{Bytes, Segment, View};
+use crate::sync::Ordering::Relaxed;
+use crate::wait::park::{self, Notified};
+use crate::wait::strategy::Wait;
+use crossbeam_utils::CachePadded;
+use std::marker::PhantomData;
+use std::time::Instant;
+
+/// A claim in the terms of the kind `K`.
+pub(super) type Claim<K> = <<K as Producing>::Tail as Tail>::Claim;
+
+/// A producing end of a ring of records. It may move between threads.
+///
+/// Dropping it leaves in order, so that another producer can go on; [`RecordProducer::close`] ends the stream.
+#[derive(Debug)]
+pub struct RecordProducer<K: RecordKind, M = Untrusted> {
+    /// On lines of its own: the other end may live in a neighbouring object of this process.
+    tail: CachePadded<K::Tail>,
+    /// How far lines were asked for.
+    asked: u64,
+    pub(super) view: View<Bytes>,
+    signal: Signal,
+    seat: Seat,
+    /// Whether others produce into the same ring.
+    shared: bool,
+    trust: PhantomData<M>,
+}
+
+impl<K: RecordKind> RecordProducer<K, Untrusted> {
+    pub(crate) fn attach(segment: &Segment, view: View<Bytes>) -> Result<Self, EndpointError> {
+        let geometry = &segment.checked.geometry;
+        let control = view.control();
+        let shared = geometry.kind == header::KIND_MPSC;
+        let mut seat = if shared {
+            // Acquire C1 in spirit; Relaxed because the answer only grows: what lies below was read.
+            let taken = || control.head.0.taken.load(Relaxed);
+            Seat::take_any(segment, &view, geometry.producers(), |entry| {
+                // Relaxed: the token that was taken orders the dead owner's words.
+                let end = entry
+                    .announce
+                    .load(Relaxed)
+                    .wrapping_add(entry.announce_len.load(Relaxed));
+                taken().wrapping_sub(end) as i64 >= 0
+            })?
+        } else {
+            Seat::take(segment, &view, 0, PRODUCER)?
+        };
+        if close::producer_closed(control) || close::consumer_closed(control) {
+            return Err(EndpointError::Closed);
+        }
+        let tail = K::Tail::attach(view.strip(), control, seat.entry(), geometry.shape())?;
+        seat.settle();
+        if !shared {
+            signal::wake_up(&control.producer_sleep.0);
+        }
+        Ok(Self {
+            tail: CachePadded::new(tail),
+            asked: 0,
+            signal: Signal::new(segment, true),
+            view,
+            seat,
+            shared,
+            trust: PhantomData,
+        })
+    }
+
+    /// Turns into an endpoint whose loans are `&mut [u8]` into the ring.
+    ///
+    /// # Safety
+    /// While this endpoint exists, every process that has the ring mapped
+    /// * writes to it through this library, or by the rules of `docs/WIRE.md`, only;
+    /// * does not truncate it.
+    pub unsafe fn trust_peers(self) -> RecordProducer<K, Trusted> {
+        RecordProducer {
+            tail: self.tail,
+            asked: self.asked,
+            view: self.view,
+            signal: self.signal,
+            seat: self.seat,
+            shared: self.shared,
+            trust: PhantomData,
+        }
+    }
+}
+
+impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
+    /// Pushes a copy of `record`, with tag 0, or says why not. Never waits, never allocates; enters the kernel
+    /// only to wake a sleeping consumer.
+    ///
+    /// # Errors
+    /// [`TryPushError::Full`] if there is no room; [`TryPushError::TooLong`] if there can never be. Nothing
+    /// was pushed.
+    #[inline]
+    pub fn try_push(&mut self, record: &[u8]) -> Result<(), TryPushError> {
+        self.try_push_tagged(0, record)
+    }
+
+    /// Pushes a copy of `record`, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// [`PushError::PeerDied`] if there is no room and the consumer has died. Call again to wait for a
+    /// successor; each call reports the death anew, at the latest after 100 ms.
+    #[inline]
+    pub fn push(&mut self, record: &[u8], wait: Wait) -> Result<(), PushError> {
+        self.push_tagged(0, record, wait)
+    }
+
+    /// Like [`push`](RecordProducer::push), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    #[inline]
+    pub fn push_until(
+        &mut self,
+        record: &[u8],
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<(), PushError> {
+        let len = self.check(record.len())?;
+        let claim = self.claim_wait(len, wait, Some(deadline))?;
+        self.put(claim, 0, len, |view, at| view.strip().write(at, record));
+        Ok(())
+    }
+
+    /// Pushes a copy of `record` with a tag of the caller's own, or says why not.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push).
+    #[inline]
+    pub fn try_push_tagged(&mut self, tag: u16, record: &[u8]) -> Result<(), TryPushError> {
+        let len = self.check(record.len())?;
+        let claim = self.claim_now(len)?;
+        self.put(claim, tag, len, |view, at| view.strip().write(at, record));
+        Ok(())
+    }
+
+    /// Pushes a copy of `record` with a tag of the caller's own, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](RecordProducer::push).
+    #[inline]
+    pub fn push_tagged(&mut self, tag: u16, record: &[u8], wait: Wait) -> Result<(), PushError> {
+        let len = self.check(record.len())?;
+        let claim = self.claim_wait(len, wait, None)?;
+        self.put(claim, tag, len, |view, at| view.strip().write(at, record));
+        Ok(())
+    }
+
+    /// Pushes `parts`, one behind the other, as one record.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push).
+    pub fn try_push_vectored(&mut self, tag: u16, parts: &[&[u8]]) -> Result<(), TryPushError> {
+        let len = self.check(parts.iter().map(|part| part.len()).sum())?;
+        let claim = self.claim_now(len)?;
+        self.put(claim, tag, len, |view, at| gather(view, at, parts));
+        Ok(())
+    }
+
+    /// Pushes `parts`, one behind the other, as one record, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](RecordProducer::push).
+    pub fn push_vectored(
+        &mut self,
+        tag: u16,
+        parts: &[&[u8]],
+        wait: Wait,
+    ) -> Result<(), PushError> {
+        let len = self.check(parts.iter().map(|part| part.len()).sum())?;
+        let claim = self.claim_wait(len, wait, None)?;
+        self.put(claim, tag, len, |view, at| gather(view, at, parts));
+        Ok(())
+    }
+
+    /// Pushes a copy of `message` with its type's tag.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push).
+    #[inline]
+    pub fn try_push_message<T: Message>(&mut self, message: &T) -> Result<(), TryPushError> {
+        self.try_push_tagged(T::TAG, message.as_bytes())
+    }
+
+    /// Pushes a copy of `message` with its type's tag, waiting for room as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](RecordProducer::push).
+    #[inline]
+    pub fn push_message<T: Message>(&mut self, message: &T, wait: Wait) -> Result<(), PushError> {
+        self.push_tagged(T::TAG, message.as_bytes(), wait)
+    }
+
+    /// Pushes copies of as many of `records`, from the first, as fit at one go, at least one, with tag 0, and
+    /// says how many. They are claimed together where producers share the ring, and the consumer is notified
+    /// once. More may fit on the next call.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push), if not even the first was pushed.
+    pub fn try_push_many<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<usize, TryPushError> {
+        let Some(first) = records.first() else {
+            return Ok(0);
+        };
+        let first = self.check(first.as_ref().len())?;
+        let (n, total) = self.run(records);
+        let (mut claim, n) = match self.claim(first, total, Exactly::Yes) {
+            Ok(claim) => (claim, n),
+            Err(_) => (self.claim_now(first)?, 1),
+        };
+        for (i, record) in records[..n].iter().enumerate() {
+            let record = record.as_ref();
+            let (strip, len) = (self.view.strip(), record.len() as u32);
+            if i > 0 {
+                self.tail.begin(strip, &claim, len);
+            }
+            let at = self.tail.next(&claim).wrapping_add(HEADER);
+            strip.write(at, record);
+            self.tail.commit(strip, &mut claim, len, 0);
+        }
+        self.notify();
+        Ok(n)
+    }
+
+    /// How many of `records` to claim together, and how many bytes they take: at most a quarter of the ring,
+    /// or one record.
+    fn run<R: AsRef<[u8]>>(&self, records: &[R]) -> (usize, u64) {
+        let shape = self.tail.shape();
+        let (mut n, mut total) = (0, 0);
+        for record in records {
+            let Ok(len) = self.check(record.as_ref().len()) else {
+                break;
+            };
+            let more = total + shape.total(len);
+            if n > 0 && more > shape.capacity / 4 {
+                break;
+            }
+            (n, total) = (n + 1, more);
+        }
+        (n, total)
+    }
+
+    /// Borrows room for a record of `len` bytes to write in place. Dropping the loan without committing gives
+    /// it back.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push).
+    #[inline]
+    pub fn try_claim(&mut self, len: usize) -> Result<RecordLoan<'_, K, M>, TryPushError> {
+        let len = self.check(len)?;
+        let claim = self.claim_now(len)?;
+        Ok(RecordLoan::new(self, claim, len))
+    }
+
+    /// Borrows room for a record of `len` bytes, waiting for it as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](RecordProducer::push).
+    #[inline]
+    pub fn claim_for(&mut self, len: usize, wait: Wait) -> Result<RecordLoan<'_, K, M>, PushError> {
+        let len = self.check(len)?;
+        let claim = self.claim_wait(len, wait, None)?;
+        Ok(RecordLoan::new(self, claim, len))
+    }
+
+    /// Ends the stream for all producers: the consumer drains what was committed and then sees `Closed`. For
+    /// ever. What others have claimed by then they may still commit.
+    pub fn close(self) {
+        let control = self.view.control();
+        if self.shared {
+            close::close_shared(control, CLOSED_BY_PRODUCER);
+            self.signal.rouse_own_side(&control.producer_sleep.0);
+        } else {
+            close::close_producer(control);
+            park::leave(&control.producer_sleep.0);
+        }
+        self.signal.rouse(&control.consumer_sleep.0);
+    }
+
+    /// The longest record in bytes.
+    pub fn max_record(&self) -> usize {
+        self.tail.shape().max_len() as usize
+    }
+
+    /// Size of the ring in bytes.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.tail.shape().capacity
+    }
+
+    /// How the last owner of this end went, if there was one.
+    pub fn predecessor(&self) -> Peer {
+        self.seat.predecessor()
+    }
+
+    /// Whether the consumer is there. Asks the kernel, a fraction of a microsecond.
+    pub fn consumer_state(&self) -> Peer {
+        self.seat.consumer()
+    }
+
+    /// Publishes the one record of `claim`, of `len` bytes by now, and wakes the consumer if it sleeps.
+    #[inline]
+    pub(super) fn commit_last(&mut self, claim: Claim<K>, len: u32, tag: u16) {
+        self.tail.commit_last(self.view.strip(), claim, len, tag);
+        self.notify();
+    }
+
+    /// Gives `claim` up.
+    pub(super) fn abort(&mut self, claim: Claim<K>) {
+        self.tail.abort(self.view.strip(), claim);
+        if self.shared {
+            // The consumer may be asleep before it, with records of others behind it.
+            self.notify();
+        }
+    }
+
+    /// Where the payload of the next record of `claim` begins.
+    #[inline(always)]
+    pub(super) fn payload_at(&self, claim: &Claim<K>) -> u64 {
+        self.tail.next(claim).wrapping_add(HEADER)
+    }
+
+    /// The length as records keep it, if the ring takes it.
+    #[inline(always)]
+    fn check(&self, len: usize) -> Result<u32, TooLong> {
+        let max = self.tail.shape().max_len();
+        if len > max as usize {
+            return Err(TooLong {
+                len,
+                max: max as usize,
+            });
+        }
+        Ok(len as u32)
+    }
+
+    /// Writes and publishes the one record of `claim`.
+    #[inline(always)]
+    fn put(
+        &mut self,
+        mut claim: Claim<K>,
+        tag: u16,
+        len: u32,
+        write: impl FnOnce(&View<Bytes>, u64),
+    ) {
+        let strip = self.view.strip();
+        write(&self.view, self.tail.next(&claim).wrapping_add(HEADER));
+        self.tail.commit(strip, &mut claim, len, tag);
+        if !self.shared {
+            strip.prefetch_ahead(&mut self.asked, self.tail.next(&claim));
+        }
+        self.notify();
+    }
+
+    /// Wakes the consumer if it sleeps.
+    #[inline(always)]
+    pub(super) fn notify(&mut self) {
+        let word = &self.view.control().consumer_sleep.0;
+        if self.signal.notify(word) == Notified::Gone {
+            self.tail.forget_credit();
+        }
+    }
+
+    /// Takes `total` bytes for records of which the first has `len` payload bytes.
+    #[inline(always)]
+    fn claim(&mut self, len: u32, total: u64, exactly: Exactly) -> Result<Claim<K>, Room> {
+        let (strip, control) = (self.view.strip(), self.view.control());
+        let claim = self
+            .tail
+            .claim(strip, control, self.seat.entry(), total, exactly)?;
+        self.tail.begin(strip, &claim, len);
+        Ok(claim)
+    }
+
+    #[inline(always)]
+    fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
+        let total = self.tail.shape().total(len);
+        self.claim(len, total, Exactly::Yes)
+            .map_err(|room| match room {
+                Room::Closed => TryPushError::Closed,
+                Room::Corrupt(e) => TryPushError::Corrupt(e),
+                Room::Full | Room::Free => TryPushError::Full,
+            })
+    }
+
+    #[inline(always)]
+    fn claim_wait(
+        &mut self,
+        len: u32,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<Claim<K>, PushError> {
+        let total = self.tail.shape().total(len);
+        match self.claim(len, total, Exactly::No) {
+            Ok(claim) => Ok(claim),
+            Err(_) => self.claim_slow(len, wait, deadline),
+        }
+    }
+
+    #[cold]
+    fn claim_slow(
+        &mut self,
+        len: u32,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<Claim<K>, PushError> {
+        let Self {
+            tail,
+            view,
+            signal,
+            seat,
+            ..
+        } = self;
+        let (strip, control) = (view.strip(), view.control());
+        let total = tail.shape().total(len);
+        let poll = |care, _: &Signal| {
+            let exactly = match care {
+                Care::Quick => Exactly::No,
+                Care::Thorough => Exactly::Yes,
+            };
+            match tail.claim(strip, control, seat.entry(), total, exactly) {
+                Ok(claim) => Some(Ok(claim)),
+                Err(Room::Closed) => Some(Err(PushError::Closed)),
+                Err(Room::Corrupt(e)) => Some(Err(PushError::Corrupt(e))),
+                Err(Room::Full | Room::Free) => None,
+            }
+        };
+        let word = &control.producer_sleep.0;
+        let died = || seat.consumer() == Peer::Died;
+        let claim = match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(verdict) => verdict?,
+            Err(Stopped::TimedOut) => return Err(PushError::TimedOut),
+            Err(Stopped::PeerDied) => return Err(PushError::PeerDied),
+        };
+        self.tail.begin(strip, &claim, len);
+        Ok(claim)
+    }
+}
+
+impl<M: Trust> RecordProducer<SpscRecords, M> {
+    /// Bytes committed and not yet taken, headers and padding included: how far the consumer lags behind.
+    /// Never less than it is. Reads one of the consumer's lines.
+    pub fn lag_bytes(&self) -> u64 {
+        self.tail.lag_bytes(self.view.control())
+    }
+
+    /// Whether the consumer has taken everything. `true` stays true until the next commit.
+    pub fn is_empty(&self) -> bool {
+        self.lag_bytes() == 0
+    }
+}
+
+/// Copies `parts` one behind the other.
+fn gather(view: &View<Bytes>, at: u64, parts: &[&[u8]]) {
+    let mut offset = 0;
+    for part in parts {
+        view.strip().write_at(at, offset, part);
+        offset += part.len();
+    }
+}

@@ -1,0 +1,189 @@
+//! The producing half of both kinds behind one face: the only producer, or one of many.
+
+use super::super::kind::{MpscRecords, SpscRecords};
+use crate::layout::control::Control;
+use crate::layout::participant::Participant;
+use crate::layout::record::Shape;
+use crate::ring::corrupt::Corrupt;
+use crate::ring::records::mpsc::{self, Claim};
+use crate::ring::records::{Exactly, Room, spsc};
+use crate::segment::Strip;
+use std::fmt::Debug;
+
+/// A producer's private half.
+pub(crate) trait Tail: Sized + Debug {
+    /// Bytes of the ring, in one piece, that are this producer's to write records into, one behind the other.
+    type Claim: Debug;
+
+    /// Finds the place to begin. `mine` is this producer's entry in the table.
+    fn attach(
+        strip: Strip<'_>,
+        control: &Control,
+        mine: &Participant,
+        shape: Shape,
+    ) -> Result<Self, Corrupt>;
+
+    /// How records lie in the ring.
+    fn shape(&self) -> Shape;
+
+    /// Takes `total` bytes, at most half of the ring.
+    fn claim(
+        &mut self,
+        strip: Strip<'_>,
+        control: &Control,
+        mine: &Participant,
+        total: u64,
+        exactly: Exactly,
+    ) -> Result<Self::Claim, Room>;
+
+    /// Where the next record of `claim` begins.
+    fn next(&self, claim: &Self::Claim) -> u64;
+
+    /// To be called before a record of `len` payload bytes is written there.
+    fn begin(&self, strip: Strip<'_>, claim: &Self::Claim, len: u32);
+
+    /// Publishes the next record of `claim`, whose payload was written.
+    fn commit(&mut self, strip: Strip<'_>, claim: &mut Self::Claim, len: u32, tag: u16);
+
+    /// Publishes the next record of `claim`, which may be shorter than it began, and gives up the rest.
+    fn commit_last(&mut self, strip: Strip<'_>, claim: Self::Claim, len: u32, tag: u16);
+
+    /// Gives up the rest of `claim`.
+    fn abort(&self, strip: Strip<'_>, claim: Self::Claim);
+
+    /// Has the next claim notice a close.
+    fn forget_credit(&mut self);
+}
+
+/// Which tail the producers of a kind have.
+pub(crate) trait Producing {
+    type Tail: Tail;
+}
+
+impl Producing for SpscRecords {
+    type Tail = spsc::Tail;
+}
+
+impl Producing for MpscRecords {
+    type Tail = mpsc::Tail;
+}
+
+/// The only producer owns all free space: a claim is its tail, and giving up is doing nothing.
+impl Tail for spsc::Tail {
+    type Claim = ();
+
+    fn attach(
+        strip: Strip<'_>,
+        control: &Control,
+        _: &Participant,
+        shape: Shape,
+    ) -> Result<Self, Corrupt> {
+        Self::resume(&strip, control, shape)
+    }
+
+    #[inline(always)]
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+
+    #[inline(always)]
+    fn claim(
+        &mut self,
+        strip: Strip<'_>,
+        control: &Control,
+        _: &Participant,
+        total: u64,
+        exactly: Exactly,
+    ) -> Result<(), Room> {
+        if self.has_room(total) {
+            return Ok(());
+        }
+        match self.make_room(&strip, control, total, exactly) {
+            Room::Free => Ok(()),
+            none => Err(none),
+        }
+    }
+
+    #[inline(always)]
+    fn next(&self, (): &()) -> u64 {
+        self.next()
+    }
+
+    #[inline(always)]
+    fn begin(&self, _: Strip<'_>, (): &(), _: u32) {}
+
+    #[inline(always)]
+    fn commit(&mut self, strip: Strip<'_>, (): &mut (), len: u32, tag: u16) {
+        self.commit(&strip, len, tag);
+    }
+
+    #[inline(always)]
+    fn commit_last(&mut self, strip: Strip<'_>, (): (), len: u32, tag: u16) {
+        self.commit(&strip, len, tag);
+    }
+
+    fn abort(&self, _: Strip<'_>, (): ()) {}
+
+    fn forget_credit(&mut self) {
+        self.forget_credit();
+    }
+}
+
+impl Tail for mpsc::Tail {
+    type Claim = Claim;
+
+    fn attach(
+        _: Strip<'_>,
+        control: &Control,
+        mine: &Participant,
+        shape: Shape,
+    ) -> Result<Self, Corrupt> {
+        // What the entry's last owner announced is settled; nobody shall wait for it.
+        mpsc::withdraw(mine);
+        Self::new(control, shape)
+    }
+
+    #[inline(always)]
+    fn shape(&self) -> Shape {
+        self.shape()
+    }
+
+    #[inline(always)]
+    fn claim(
+        &mut self,
+        strip: Strip<'_>,
+        control: &Control,
+        mine: &Participant,
+        total: u64,
+        exactly: Exactly,
+    ) -> Result<Claim, Room> {
+        self.claim(&strip, control, mine, total, exactly)
+    }
+
+    #[inline(always)]
+    fn next(&self, claim: &Claim) -> u64 {
+        claim.next
+    }
+
+    #[inline(always)]
+    fn begin(&self, strip: Strip<'_>, claim: &Claim, len: u32) {
+        claim.begin(&strip, len);
+    }
+
+    #[inline(always)]
+    fn commit(&mut self, strip: Strip<'_>, claim: &mut Claim, len: u32, tag: u16) {
+        claim.commit(&strip, self.shape(), len, tag);
+    }
+
+    #[inline(always)]
+    fn commit_last(&mut self, strip: Strip<'_>, claim: Claim, len: u32, tag: u16) {
+        claim.commit_last(&strip, self.shape(), len, tag);
+    }
+
+    fn abort(&self, strip: Strip<'_>, claim: Claim) {
+        claim.abort(&strip);
+    }
+
+    /// The shared tail tells of a close by itself.
+    fn forget_credit(&mut self) {}
+}

@@ -1,0 +1,204 @@
+//! The producers of a ring of records that many share.
+//!
+//! A producer announces what it is about to claim in its own line of the participant table, claims it by one
+//! compare-exchange on the shared tail, says `BUSY` in the header, writes, says `READY`. All free space is
+//! zero (see [`super::head`]), so a claim whose owner died before `BUSY` is all zeroes, and its announcement
+//! tells how long it is ([`super::repair`]).
+//!
+//! A claim may hold a run of records. They are begun and committed in order, so what is behind the first
+//! header that is 0 was not touched.
+//!
+//! An announcement needs no clearing once its claim is written. A producer that gives up before it has
+//! claimed withdraws it: nobody may wait for the claim of somebody who waits for room.
+
+use super::super::corrupt::{Corrupt, CorruptWord};
+use super::super::words::Words;
+use super::{Exactly, Room};
+use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
+use crate::layout::participant::Participant;
+use crate::layout::record::{self, Shape};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::spin_hint;
+
+/// The bits of the shared tail that are no position.
+const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
+
+/// The shared tail's position.
+pub(crate) fn tail(control: &Control) -> u64 {
+    // Acquire A1: pairs with the Release in `Tail::claim`: whoever claimed below it has announced so.
+    control.tail.0.load(Acquire) & !CLOSED
+}
+
+/// Bytes of the ring that belong to one producer until it commits them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Where the next record of the claim begins.
+    pub(crate) next: u64,
+    /// Behind the last one.
+    pub(crate) end: u64,
+}
+
+/// One producer's private half.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    /// No claim may end behind this, as far as is known here.
+    limit: u64,
+    shape: Shape,
+}
+
+impl Tail {
+    /// Begins without credit. For the holder of a producer's token whose entry is free of old claims.
+    pub(crate) fn new(control: &Control, shape: Shape) -> Result<Self, Corrupt> {
+        let tail = tail(control);
+        if !shape.is_aligned(tail) {
+            return Err(bad_tail(tail));
+        }
+        Ok(Self { limit: tail, shape })
+    }
+
+    /// How records lie in this ring.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Claims `total` bytes in one piece, at most half of the ring. Pads to the end of the ring if they do
+    /// not fit before it. `mine` is this producer's entry.
+    pub(crate) fn claim(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        mine: &Participant,
+        total: u64,
+        exactly: Exactly,
+    ) -> Result<Claim, Room> {
+        // Relaxed: the exchange below decides; nothing is read on the strength of this.
+        let mut seen = control.tail.0.load(Relaxed);
+        loop {
+            let room = self.shape.room(seen);
+            let pad = if total <= room { 0 } else { room };
+            match self.admits(control, seen, pad + total, exactly) {
+                Room::Free => {}
+                refusal => {
+                    withdraw(mine);
+                    return Err(refusal);
+                }
+            }
+            // Release A2, both: this producer's last record is in its place before its next announcement
+            // is seen by a repairer.
+            mine.announce.store(seen, Release);
+            mine.announce_len.store(pad + total, Release);
+            let end = seen.wrapping_add(pad + total);
+            // Release A1: the announcement is visible to whoever acquires this tail, or a later one.
+            match control.tail.0.compare_exchange(seen, end, Release, Relaxed) {
+                Ok(_) => {
+                    if pad > 0 {
+                        // Release P1: like any other record's header. Before BUSY: what lies behind a header
+                        // that is 0 was not touched.
+                        words.at(seen).store(record::pad(pad), Release);
+                    }
+                    return Ok(Claim {
+                        next: seen.wrapping_add(pad),
+                        end,
+                    });
+                }
+                Err(now) => seen = now,
+            }
+            spin_hint();
+        }
+    }
+
+    /// Whether `need` bytes from the tail `seen` on are free.
+    #[inline]
+    fn admits(&mut self, control: &Control, seen: u64, need: u64, exactly: Exactly) -> Room {
+        if seen & CLOSED != 0 {
+            return Room::Closed;
+        }
+        if fits(self.limit, seen, need) {
+            return Room::Free;
+        }
+        if !self.shape.is_aligned(seen) {
+            return Room::Corrupt(bad_tail(seen));
+        }
+        let (word, free) = match exactly {
+            // Acquire G1: pairs with the Release in `Head::publish_gate`: what lies below is read and wiped.
+            Exactly::No => (CorruptWord::Gate, control.gate.0.load(Acquire)),
+            // Acquire Z1: pairs with the Release in `Head::release`: the same, of what was not yet announced.
+            Exactly::Yes => (CorruptWord::Head, control.head.0.wiped.load(Acquire)),
+        };
+        // A tail that others have moved meanwhile may be behind what the consumer has come to: negative.
+        let used = seen.wrapping_sub(free) as i64;
+        if used > 2 * self.shape.capacity as i64 {
+            return Room::Corrupt(Corrupt {
+                word,
+                position: seen,
+                found: free,
+            });
+        }
+        let limit = free.wrapping_add(self.shape.capacity);
+        if limit.wrapping_sub(self.limit) as i64 > 0 {
+            self.limit = limit;
+        }
+        if fits(self.limit, seen, need) {
+            Room::Free
+        } else {
+            Room::Full
+        }
+    }
+}
+
+fn bad_tail(found: u64) -> Corrupt {
+    Corrupt {
+        word: CorruptWord::Tail,
+        position: found,
+        found,
+    }
+}
+
+/// Whether `need` bytes from `at` on end at `limit` at the latest.
+#[inline(always)]
+fn fits(limit: u64, at: u64, need: u64) -> bool {
+    limit.wrapping_sub(at) as i64 >= need as i64
+}
+
+/// Takes back an announcement that no claim followed.
+pub(crate) fn withdraw(mine: &Participant) {
+    // Release A2: as in `Tail::claim`.
+    mine.announce_len.store(0, Release);
+}
+
+impl Claim {
+    /// Says that a record of `len` payload bytes is being written at [`Claim::next`]. Only then may it be.
+    #[inline(always)]
+    pub(crate) fn begin(&self, words: &impl Words, len: u32) {
+        // Relaxed: for repairers, who read it after the owner's death (ordered by the kernel lock), or after
+        // its next announcement (A2).
+        words.at(self.next).store(record::busy(len), Relaxed);
+    }
+
+    /// Publishes the record at [`Claim::next`], whose payload was written, and steps behind it.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, words: &impl Words, shape: Shape, len: u32, tag: u16) {
+        // Release P1: the payload is visible to whoever acquires this word in `Head::find`.
+        words.at(self.next).store(record::ready(len, tag), Release);
+        self.next = self.next.wrapping_add(shape.total(len));
+    }
+
+    /// Publishes the record at [`Claim::next`] and gives up the rest of the claim.
+    pub(crate) fn commit_last(mut self, words: &impl Words, shape: Shape, len: u32, tag: u16) {
+        let at = self.next;
+        self.next = at.wrapping_add(shape.total(len));
+        // The padding first: no record's end may be followed by what was written into it.
+        self.abort(words);
+        self.next = at;
+        self.commit(words, shape, len, tag);
+    }
+
+    /// Gives up what is left of the claim: it becomes padding.
+    pub(crate) fn abort(&self, words: &impl Words) {
+        let left = self.end.wrapping_sub(self.next);
+        if left > 0 {
+            // Release P1: as in `commit`.
+            words.at(self.next).store(record::pad(left), Release);
+        }
+    }
+}

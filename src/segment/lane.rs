@@ -1,0 +1,225 @@
+//! The slots of a ring: where they are, and copies of their payload.
+//!
+//! Every index is masked with the private geometry, so no value found in shared memory can lead outside the
+//! mapping. Ready words are reached as atomics, payload is only copied (or handed out as a raw pointer to the
+//! trusting endpoints); no `&T` to payload is made here.
+
+use super::copy;
+use super::view::{Data, View, prefetch_for_write};
+use crate::layout::geometry::Geometry;
+use crate::layout::word;
+use crate::ring::words::Words;
+use crate::sync::{AtomicU64, Ordering};
+use std::marker::PhantomData;
+use std::mem::{MaybeUninit, size_of};
+use std::ptr::NonNull;
+use zerocopy::FromBytes;
+
+/// How far ahead of its tail the producer asks for lines, in bytes, but at least one slot, and how much of a
+/// large slot it asks for. Sixteen transfers between cores overlap; see "Prefetch" in ARCHITECTURE.md for the measurements.
+const PREFETCH_BYTES: u64 = 1024;
+
+/// What a caller did wrong who brings bytes of another size.
+const WRONG_SIZE: &str = "a message has exactly the ring's slot size";
+
+/// Where the slots are and how to count them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    first: NonNull<u8>,
+    mask: u64,
+    stride: u64,
+    payload_offset: u64,
+    payload_bytes: usize,
+    /// Slots to prefetch ahead.
+    ahead: u64,
+    /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
+    /// rings too small for it.
+    ahead_mask: u64,
+    /// The same for the consumer, which does so only where slots share lines.
+    shared_mask: u64,
+    /// Bytes of that slot to prefetch beyond its first line.
+    ahead_bytes: usize,
+}
+
+/// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
+/// be loaded again after every atomic operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lane<'a> {
+    slots: Slots,
+    view: PhantomData<&'a View<Slots>>,
+}
+
+impl Data for Slots {
+    fn new(first: NonNull<u8>, geometry: &Geometry) -> Self {
+        let ahead = (PREFETCH_BYTES / geometry.stride).max(1);
+        // The positions that begin a line, or next to none.
+        let mask = |wanted| match wanted {
+            true => (64 / geometry.stride).max(1) - 1,
+            false => u64::MAX,
+        };
+        Self {
+            first,
+            mask: geometry.capacity - 1,
+            stride: geometry.stride,
+            payload_offset: u64::from(geometry.payload_offset),
+            payload_bytes: geometry.payload_bytes as usize,
+            ahead,
+            ahead_mask: mask(ahead * 4 <= geometry.capacity),
+            shared_mask: mask(ahead * 4 <= geometry.capacity && geometry.stride < 64),
+            ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
+        }
+    }
+}
+
+impl View<Slots> {
+    /// The slots.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> Lane<'_> {
+        Lane {
+            slots: *self.data(),
+            view: PhantomData,
+        }
+    }
+
+    /// Fills a new ring: every slot waits for its first message, which has position `start`.
+    pub(crate) fn initialise(&self, start: u64) {
+        let lane = self.lane();
+        for i in 0..=self.data().mask {
+            let position = start.wrapping_add(i);
+            // Relaxed: published by the header's ready word (R1).
+            lane.at(position)
+                .store(word::free(position), Ordering::Relaxed);
+        }
+        // Relaxed: as above.
+        self.control().gate.0.store(start, Ordering::Relaxed);
+    }
+}
+
+impl Lane<'_> {
+    /// Size of a message in bytes.
+    #[inline(always)]
+    pub(crate) fn payload_bytes(self) -> usize {
+        self.slots.payload_bytes
+    }
+
+    /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
+    #[inline(always)]
+    pub(crate) fn begins_shared_line(self, position: u64) -> bool {
+        position & self.slots.shared_mask == 0
+    }
+
+    /// How many slots ahead lines are asked for.
+    pub(crate) fn ahead(self) -> u64 {
+        self.slots.ahead
+    }
+
+    /// The first byte of the slot of `position`.
+    #[inline(always)]
+    fn slot(self, position: u64) -> *mut u8 {
+        let offset = (position & self.slots.mask) * self.slots.stride;
+        // SAFETY: the masked index is below the capacity, so the slot is inside the mapping.
+        unsafe { self.slots.first.as_ptr().add(offset as usize) }
+    }
+
+    /// The first byte of the payload of `position`: 8-aligned, `payload_bytes` rounded up to 8 are inside.
+    #[inline(always)]
+    pub(crate) fn payload(self, position: u64) -> *mut u8 {
+        // SAFETY: the payload begins inside its slot.
+        unsafe { self.slot(position).add(self.slots.payload_offset as usize) }
+    }
+
+    /// Asks for the lines of a slot some messages after `position`, to be written.
+    #[inline(always)]
+    pub(crate) fn prefetch_ahead(self, position: u64) {
+        if position & self.slots.ahead_mask != 0 {
+            return;
+        }
+        let slot = self.slot(position.wrapping_add(self.slots.ahead));
+        prefetch_for_write(slot);
+        let mut more = self.slots.ahead_bytes;
+        while more > 0 {
+            prefetch_for_write(slot.wrapping_add(more));
+            more -= 64;
+        }
+    }
+
+    /// Copies a whole message into the slot of `position`.
+    ///
+    /// # Panics
+    /// If `bytes` has not exactly the size of a message.
+    #[inline(always)]
+    pub(crate) fn write(self, position: u64, bytes: &[u8]) {
+        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        // SAFETY: the payload is 8-aligned and has room for `payload_bytes` rounded up to 8.
+        unsafe { copy::copy_in(self.payload(position), bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Copies a whole message out of the slot of `position`.
+    ///
+    /// # Panics
+    /// If `bytes` has not exactly the size of a message.
+    #[inline(always)]
+    pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
+        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
+        unsafe { copy::copy_out(bytes.as_mut_ptr(), self.payload(position), bytes.len()) };
+    }
+
+    /// Copies a whole message out of the slot of `position`, as a value.
+    ///
+    /// # Panics
+    /// If a `T` has not exactly the size of a message.
+    #[inline(always)]
+    pub(crate) fn read<T: FromBytes>(self, position: u64) -> T {
+        assert!(size_of::<T>() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        let mut value = MaybeUninit::<T>::uninit();
+        let bytes = value.as_mut_ptr().cast::<u8>();
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
+        // for writes of its size.
+        unsafe { copy::copy_out(bytes, self.payload(position), size_of::<T>()) };
+        // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
+        unsafe { value.assume_init() }
+    }
+
+    /// Copies `bytes` to `offset` within the payload of `position`.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    #[inline]
+    pub(crate) fn write_bytes(self, position: u64, offset: usize, bytes: &[u8]) {
+        assert!(
+            fits(offset, bytes.len(), self.slots.payload_bytes),
+            "write past the end of a slot"
+        );
+        // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
+        unsafe { copy::copy_in_at(self.payload(position), offset, bytes) };
+    }
+
+    /// Copies from `offset` within the payload of `position` into `bytes`.
+    ///
+    /// # Panics
+    /// If that many are not there.
+    #[inline]
+    pub(crate) fn read_bytes(self, position: u64, offset: usize, bytes: &mut [u8]) {
+        assert!(
+            fits(offset, bytes.len(), self.slots.payload_bytes),
+            "read past the end of a slot"
+        );
+        // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
+        unsafe { copy::copy_out_at(bytes, self.payload(position), offset) };
+    }
+}
+
+/// Whether `len` bytes at `offset` are inside `size` bytes.
+fn fits(offset: usize, len: usize, size: usize) -> bool {
+    offset.checked_add(len).is_some_and(|end| end <= size)
+}
+
+impl Words for Lane<'_> {
+    #[inline(always)]
+    fn at(&self, position: u64) -> &AtomicU64 {
+        // SAFETY: a slot begins with its word, is 16-aligned and inside the view's mapping, which is alive while it is borrowed; ready words are only
+        // ever accessed as 64-bit atomics.
+        unsafe { AtomicU64::from_ptr(self.slot(position).cast()) }
+    }
+}

@@ -1,0 +1,205 @@
+//! The data region of a ring of records: its words, and copies of payload.
+//!
+//! Every position is masked with the private geometry, and no copy passes the end of the ring, so no value
+//! found in shared memory can lead outside the mapping. Header words are reached as atomics, payload is only
+//! copied (or handed out as a raw pointer to the trusting endpoints); no reference to payload is made here.
+
+use super::copy;
+use super::view::{Data, View, prefetch_for_write};
+use crate::layout::geometry::Geometry;
+use crate::ring::words::{Cells, Words};
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
+use std::marker::PhantomData;
+use std::mem::{MaybeUninit, size_of};
+use std::ptr::NonNull;
+use zerocopy::FromBytes;
+
+/// How far ahead of its tail the producer asks for lines, in bytes; see "Prefetch" in ARCHITECTURE.md.
+const PREFETCH_BYTES: u64 = 1024;
+/// Bytes of a line.
+const LINE: u64 = 64;
+
+/// Where the records are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes {
+    first: NonNull<u8>,
+    /// Capacity in bytes less 1.
+    mask: u64,
+    /// How far ahead lines are asked for; 0 in rings too small for it.
+    ahead: u64,
+}
+
+/// The bytes of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
+/// be loaded again after every atomic operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strip<'a> {
+    bytes: Bytes,
+    view: PhantomData<&'a View<Bytes>>,
+}
+
+impl Data for Bytes {
+    fn new(first: NonNull<u8>, geometry: &Geometry) -> Self {
+        let large = geometry.capacity >= 8 * PREFETCH_BYTES;
+        Self {
+            first,
+            mask: geometry.capacity - 1,
+            ahead: if large { PREFETCH_BYTES } else { 0 },
+        }
+    }
+}
+
+impl View<Bytes> {
+    /// The bytes.
+    #[inline(always)]
+    pub(crate) fn strip(&self) -> Strip<'_> {
+        Strip {
+            bytes: *self.data(),
+            view: PhantomData,
+        }
+    }
+}
+
+impl Strip<'_> {
+    /// Byte `position` of the ring.
+    #[inline(always)]
+    fn byte(self, position: u64) -> *mut u8 {
+        // SAFETY: the masked index is below the capacity, so the byte is inside the mapping.
+        unsafe {
+            self.bytes
+                .first
+                .as_ptr()
+                .add((position & self.bytes.mask) as usize)
+        }
+    }
+
+    /// The first of `len` bytes from `position`, a multiple of 8. They are inside the mapping, and so is `len`
+    /// rounded up to 8, because the capacity is a multiple of 8.
+    ///
+    /// # Panics
+    /// If they pass the end of the ring.
+    #[inline(always)]
+    pub(crate) fn payload(self, position: u64, len: usize) -> *mut u8 {
+        let index = position & self.bytes.mask & !7;
+        assert!(
+            len as u64 <= self.bytes.mask + 1 - index,
+            "payload past the end of the ring"
+        );
+        // SAFETY: the masked index is below the capacity, so the byte is inside the mapping.
+        unsafe { self.bytes.first.as_ptr().add(index as usize) }
+    }
+
+    /// Asks for the lines that the next records will be written to, from `next` on. `asked` is how far that
+    /// was done before.
+    #[inline(always)]
+    pub(crate) fn prefetch_ahead(self, asked: &mut u64, next: u64) {
+        let goal = next.wrapping_add(self.bytes.ahead);
+        if (next.wrapping_sub(*asked) as i64) > 0 {
+            *asked = next & !(LINE - 1);
+        }
+        while (goal.wrapping_sub(*asked) as i64) > 0 {
+            prefetch_for_write(self.byte(*asked));
+            *asked = asked.wrapping_add(LINE);
+        }
+    }
+
+    /// Copies `bytes` to `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If they pass the end of the ring.
+    #[inline(always)]
+    pub(crate) fn write(self, position: u64, bytes: &[u8]) {
+        let at = self.payload(position, bytes.len());
+        // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
+        unsafe { copy::copy_in_any(at, bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// Copies `bytes` to `offset` bytes behind `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If they pass the end of the ring.
+    pub(crate) fn write_at(self, position: u64, offset: usize, bytes: &[u8]) {
+        let at = self.payload(position, offset.saturating_add(bytes.len()));
+        // SAFETY: `at` is 8-aligned, and offset and bytes rounded up to 8 are inside the mapping.
+        unsafe { copy::copy_in_at(at, offset, bytes) };
+    }
+
+    /// Fills `bytes` from `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If so many pass the end of the ring.
+    #[inline(always)]
+    pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
+        let at = self.payload(position, bytes.len());
+        // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
+        unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len()) };
+    }
+
+    /// Replaces what is in `out` by `len` bytes from `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If so many pass the end of the ring.
+    #[inline(always)]
+    pub(crate) fn read_vec(self, position: u64, len: usize, out: &mut Vec<u8>) {
+        let at = self.payload(position, len);
+        out.clear();
+        out.reserve(len);
+        // SAFETY: `at` is 8-aligned, and `len` rounded up to 8 bytes are inside the mapping; `out` has room
+        // for them.
+        unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len) };
+        // SAFETY: so many bytes were written just now.
+        unsafe { out.set_len(len) };
+    }
+
+    /// Copies a `T` out of `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If it passes the end of the ring.
+    #[inline(always)]
+    pub(crate) fn read<T: FromBytes>(self, position: u64) -> T {
+        let at = self.payload(position, size_of::<T>());
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: `at` is 8-aligned, and a T's size rounded up to 8 is inside the mapping; `value` is valid for
+        // writes of its size.
+        unsafe { copy::copy_out(value.as_mut_ptr().cast(), at, size_of::<T>()) };
+        // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
+        unsafe { value.assume_init() }
+    }
+
+    /// Copies from `offset` bytes behind `position`, a multiple of 8, into `bytes`.
+    ///
+    /// # Panics
+    /// If so many pass the end of the ring.
+    pub(crate) fn read_at(self, position: u64, offset: usize, bytes: &mut [u8]) {
+        let at = self.payload(position, offset.saturating_add(bytes.len()));
+        // SAFETY: `at` is 8-aligned, and offset and bytes rounded up to 8 are inside the mapping.
+        unsafe { copy::copy_out_at(bytes, at, offset) };
+    }
+}
+
+impl Words for Strip<'_> {
+    #[inline(always)]
+    fn at(&self, position: u64) -> &AtomicU64 {
+        // SAFETY: 8-aligned and inside the view's mapping, which is alive while it is borrowed; header words
+        // are only ever accessed as 64-bit atomics, or moved by copies that are outside the memory model.
+        unsafe { AtomicU64::from_ptr(self.payload(position, 8).cast()) }
+    }
+}
+
+impl Cells for Strip<'_> {
+    #[inline(always)]
+    fn wipe(&self, position: u64, bytes: u64, step: u64) {
+        let at = self.payload(position, bytes as usize);
+        if step == 8 {
+            // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
+            unsafe { copy::wipe(at, bytes as usize) };
+            return;
+        }
+        let mut done = 0;
+        while done < bytes {
+            // Relaxed: published by what the caller stores next.
+            self.at(position.wrapping_add(done)).store(0, Relaxed);
+            done += step;
+        }
+    }
+}
