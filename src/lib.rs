@@ -42,6 +42,7 @@ mod sync;
 mod wait;
 
 pub use control::directory::{Listed, inspect, list, unlink};
+pub use control::observe::{Observer, Seen, observe};
 pub use control::snapshot::{End, Messages, Parties, Status};
 pub use endpoint::records::{
     Message, RecordConsumer, RecordDrain, RecordLoan, RecordProducer, RecordSample,

@@ -18,7 +18,7 @@ pub struct Listed {
 }
 
 /// The place of `name`, or the error that names the rule it breaks.
-fn place(backing: Backing, name: &str) -> Result<Place, OpenError> {
+pub(super) fn place(backing: Backing, name: &str) -> Result<Place, OpenError> {
     Place::new(backing, name).map_err(|rule| OpenError::InvalidOption {
         option: "name",
         rule: rule.to_owned(),

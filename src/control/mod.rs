@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod directory;
+pub(crate) mod observe;
 pub(crate) mod snapshot;

@@ -58,7 +58,8 @@ pub(crate) struct Control {
     pub(crate) producer_sleep: Line<AtomicU32>,
     /// Which sides have closed. Bits are only ever added.
     pub(crate) closed: Line<AtomicU32>,
-    /// Where many producers claim: the next position to claim, and the closed bits. Elsewhere 0.
+    /// Where many producers claim: the next position to claim, and the closed bits. Of a ring of records with
+    /// one producer: how far it may write, for onlookers. Elsewhere 0.
     pub(crate) tail: Line<AtomicU64>,
     /// Rings of records only; elsewhere 0.
     pub(crate) head: Line<Taken>,
@@ -81,14 +82,12 @@ impl Control {
         }
     }
 
-    /// Makes this the block of a new ring of records whose first one has `position`. `shared_tail`: many
-    /// producers.
-    pub(crate) fn begin_records(&self, position: u64, shared_tail: bool) {
-        let shared = if shared_tail { position } else { 0 };
+    /// Makes this the block of a new ring of records whose first one has `position`.
+    pub(crate) fn begin_records(&self, position: u64) {
         // Relaxed, all: published by the header's ready word (R1).
         self.gate.0.store(position, Relaxed);
         self.head.0.taken.store(position, Relaxed);
         self.head.0.wiped.store(position, Relaxed);
-        self.tail.0.store(shared, Relaxed);
+        self.tail.0.store(position, Relaxed);
     }
 }

@@ -8,13 +8,13 @@
 //! ```
 //!
 //! A record of `length` payload bytes takes `length + 8` bytes, rounded up to the ring's record alignment.
-//! That holds for padding too. The word of a position that holds no record yet is 0.
+//! That holds for padding too.
 //!
 //! The life of the word at a record's position:
 //!
 //! ```text
-//!  one producer    0 --commits--> READY --(the next lap overwrites it)
-//!                  0 --no room before the end--> PAD
+//!  one producer    anything but READY and PAD --commits--> READY --consumer passes--> READY + TAKEN
+//!                  anything but READY and PAD --no room before the end--> PAD --> PAD + TAKEN
 //!
 //!  many producers  0 --claims--> BUSY --commits--> READY --consumer wipes--> 0
 //!                  0 --no room before the end--> PAD --consumer wipes--> 0
@@ -24,11 +24,11 @@
 //!
 //! | word at the consumer's position | one producer | many producers |
 //! |---|---|---|
-//! | 0 | empty | empty, or claimed if the tail is further on |
 //! | `READY` | a record | a record |
 //! | `PAD` | nothing here, go on behind it | the same |
-//! | `BUSY` | corruption | claimed, being written |
-//! | anything else | corruption: no honest peer stores it | the same |
+//! | 0 | empty | empty, or claimed if the tail is further on |
+//! | `BUSY` | empty | claimed, being written |
+//! | anything else | empty: what an earlier lap left there | corruption: no honest peer stores it |
 
 /// Bytes of a header.
 pub(crate) const HEADER: u64 = 8;
@@ -39,6 +39,9 @@ const READY: u16 = 1;
 const PAD: u16 = 2;
 /// State of a record that is being written. Rings with many producers only.
 const BUSY: u16 = 3;
+/// Added to the state by the only producer's consumer when it has passed a record or padding. Length and tag
+/// stay for onlookers.
+const TAKEN: u16 = 4;
 
 const fn word(state: u16, tag: u16, len: u32) -> u64 {
     (len as u64) << 32 | (tag as u64) << 16 | state as u64
@@ -83,6 +86,26 @@ pub(crate) const fn is_ready(word: u64) -> bool {
 /// Whether `word` is that of padding.
 pub(crate) const fn is_pad(word: u64) -> bool {
     word as u16 == PAD && tag(word) == 0
+}
+
+/// Whether `word` is that of a record or of padding, so that a consumer would act on it.
+#[inline(always)]
+pub(crate) const fn is_header(word: u64) -> bool {
+    matches!(word as u16, READY | PAD)
+}
+
+/// The word of a record or of padding that its consumer has passed.
+#[inline(always)]
+pub(crate) const fn taken(word: u64) -> u64 {
+    word | TAKEN as u64
+}
+
+/// The same before its consumer had passed it; other words as they are.
+pub(crate) const fn untaken(word: u64) -> u64 {
+    match (word as u16) & !TAKEN {
+        READY | PAD => word & !(TAKEN as u64),
+        _ => word,
+    }
 }
 
 /// Whether `word` is that of a record that is being written.
@@ -137,12 +160,20 @@ mod tests {
                 assert!(is_ready(w) && !is_pad(w) && !is_busy(w) && w != 0);
                 assert_eq!((len(w), tag(w)), (n, t));
             }
+            for w in [ready(n, 7), pad(u64::from(n) + HEADER)] {
+                assert!(is_header(w) && !is_header(taken(w)));
+                assert_eq!(untaken(taken(w)), w);
+                assert_eq!(untaken(w), w);
+            }
             let (p, b) = (pad(u64::from(n) + HEADER), busy(n));
             assert!(is_pad(p) && !is_ready(p) && !is_busy(p));
             assert!(is_busy(b) && !is_ready(b) && !is_pad(b));
             assert_eq!((len(p), len(b)), (n, n));
         }
-        assert!(!is_ready(0) && !is_pad(0) && !is_busy(0));
+        for w in [0, busy(3), 4, 7] {
+            assert!(!is_header(w));
+            assert_eq!(untaken(w), w);
+        }
     }
 
     #[test]

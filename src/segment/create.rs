@@ -219,8 +219,7 @@ fn initialise(memory: &Arc<Memory>, plan: &Plan) {
     } else {
         // Where no record was written, everything is zero.
         let view = View::<Bytes>::new(memory, geometry).expect(sized);
-        let many = geometry.kind == header::KIND_MPSC;
-        view.control().begin_records(plan.start_position, many);
+        view.control().begin_records(plan.start_position);
     }
 }
 

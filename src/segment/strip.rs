@@ -61,6 +61,11 @@ impl View<Bytes> {
 }
 
 impl Strip<'_> {
+    /// Size of the ring in bytes.
+    pub(crate) fn capacity_bytes(self) -> u64 {
+        self.bytes.mask + 1
+    }
+
     /// Byte `position` of the ring.
     #[inline(always)]
     fn byte(self, position: u64) -> *mut u8 {

@@ -23,7 +23,7 @@ pub(crate) fn fill(
     while producers == Producers::One && end.wrapping_sub(taken) < shape.capacity {
         // Relaxed: see above.
         let word = words.at(end).load(Relaxed);
-        if word == 0 {
+        if !record::is_header(word) {
             break;
         }
         end = end.wrapping_add(shape.total(record::len(word)));

@@ -127,22 +127,26 @@ impl Head {
     /// Hands the bytes of `record`, which was the next one, back and steps on.
     #[inline(always)]
     pub(crate) fn release(&mut self, cells: &impl Cells, control: &Control, record: Record) {
-        self.pass(cells, control, self.shape.total(record.len));
+        self.pass(cells, control, record::ready(record.len, record.tag));
     }
 
-    /// Steps over `total` bytes, which do not pass the end of the ring.
+    /// Steps over the record or padding whose header is `word`. It does not pass the end of the ring.
     #[inline(always)]
-    fn pass(&mut self, cells: &impl Cells, control: &Control, total: u64) {
-        let from = self.next;
+    fn pass(&mut self, cells: &impl Cells, control: &Control, word: u64) {
+        let (from, total) = (self.next, self.shape.total(record::len(word)));
         self.next = from.wrapping_add(total);
         // Release C1: the payload was read before whoever acquires this takes it for read. A successor begins
         // here: what comes before is never read again, so it may be wiped now.
         control.head.0.taken.store(self.next, Release);
-        // Release Z2: whoever finds a zero of this wipe, and then looks, finds the record taken.
-        fence(Release);
         match self.producers {
-            // Relaxed: a producer is shown it by Z1, the successor of one by Z2.
-            Producers::One => cells.at(from).store(0, Relaxed),
+            Producers::One => {
+                // Release Z2: whoever finds the mark, and then looks, finds the record taken.
+                fence(Release);
+                // Relaxed: ordered by the fence. Not needed for any decision of the producer, but a place that
+                // holds no header it need not take from this cache to clear it, and a line that the consumer has
+                // written travels back faster on some machines.
+                cells.at(from).store(record::taken(word), Relaxed);
+            }
             Producers::Many => cells.wipe(from, total, self.shape.align),
         }
         // Release Z1: the payload was read and wiped before a producer that acquires this writes over it.
@@ -162,12 +166,16 @@ impl Head {
         while passed <= self.shape.capacity {
             // Acquire P1: pairs with the Release of the producer that commits or pads.
             let word = cells.at(self.next).load(Acquire);
-            let total = self.shape.total(record::len(word));
-            if word == 0 || (self.producers == Producers::Many && record::is_busy(word)) {
+            let nothing = match self.producers {
+                Producers::One => !record::is_header(word),
+                Producers::Many => word == 0 || record::is_busy(word),
+            };
+            if nothing {
                 self.publish_gate(control);
                 let last = closed & CLOSED_BY_PRODUCER != 0 && !self.is_claimed(control);
                 return if last { Look::Closed } else { Look::Empty };
             }
+            let total = self.shape.total(record::len(word));
             if total <= self.shape.room(self.next) {
                 if record::is_ready(word) {
                     return Look::Record(Record {
@@ -176,7 +184,7 @@ impl Head {
                     });
                 }
                 if record::is_pad(word) {
-                    self.pass(cells, control, total);
+                    self.pass(cells, control, word);
                     passed += total;
                     self.publish_gate_if_due(control);
                     continue;

@@ -12,6 +12,7 @@
 pub(crate) mod fill;
 pub(crate) mod head;
 pub(crate) mod mpsc;
+pub(crate) mod observe;
 pub(crate) mod repair;
 pub(crate) mod spsc;
 

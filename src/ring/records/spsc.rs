@@ -1,8 +1,10 @@
 //! The one producer of a ring of records.
 //!
-//! It keeps its tail and its credit to itself. The word at the tail is always 0: before a record is
-//! published the place of the next header is cleared if it is not clear, which is also what ends a
-//! successor's search for the tail. So what an aborted or dead claim left behind needs no care.
+//! It keeps its tail and its credit to itself. The word at the tail is never that of a record or of padding:
+//! before a record is published the place of the next header is cleared if it looks like one, which is also
+//! what ends a successor's search for the tail. So what an aborted or dead claim left behind needs no care.
+//!
+//! For onlookers it says in `control.tail` how far it may write, a quarter of the ring at a time.
 
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
@@ -40,6 +42,8 @@ pub(crate) struct Tail {
     next: u64,
     /// A record may end here at the latest; the place of the next header is behind it.
     limit: u64,
+    /// What onlookers were told.
+    told: u64,
     shape: Shape,
 }
 
@@ -47,7 +51,7 @@ impl Tail {
     /// Finds where the last producer stopped. For the holder of the producer's token only.
     ///
     /// Goes from header to header from where the consumer is; the first place without one is the tail, unless
-    /// the consumer has come there meanwhile and wiped it.
+    /// the consumer has come there meanwhile and marked it.
     pub(crate) fn resume(
         words: &impl Words,
         control: &Control,
@@ -58,10 +62,10 @@ impl Tail {
         let mut left = 2 * shape.capacity;
         loop {
             // Relaxed: the predecessor's words are ordered by the kernel lock that changed hands, the consumer's
-            // zeroes by the fence.
+            // marks by the fence.
             let word = words.at(next).load(Relaxed);
-            if word == 0 {
-                // Acquire Z2: pairs with the fence in `Head::release`: if the consumer has wiped this header,
+            if !record::is_header(word) {
+                // Acquire Z2: pairs with the fence in `Head::release`: if the consumer has marked this header,
                 // it is seen to have passed it.
                 fence(Acquire);
                 let taken = first(control, shape)?;
@@ -76,8 +80,7 @@ impl Tail {
                 continue;
             }
             let total = shape.total(record::len(word));
-            let sound = record::is_ready(word) || record::is_pad(word);
-            if !sound || total > shape.room(next) || total > left {
+            if total > shape.room(next) || total > left {
                 return Err(Corrupt {
                     word: CorruptWord::Record,
                     position: next,
@@ -90,6 +93,8 @@ impl Tail {
             next,
             // No credit: the first push asks for it.
             limit: next,
+            // Relaxed: the predecessor's; as above.
+            told: control.tail.0.load(Relaxed),
             shape,
         })
     }
@@ -124,7 +129,7 @@ impl Tail {
         let room = self.shape.room(self.next);
         let need = if total <= room { total } else { room + total };
         if need > self.limit.wrapping_sub(self.next) {
-            match self.refill(control, exactly) {
+            match self.refill(control, need, exactly) {
                 Room::Free => {}
                 none => return none,
             }
@@ -138,8 +143,8 @@ impl Tail {
         Room::Free
     }
 
-    /// Learns how far the consumer has come.
-    fn refill(&mut self, control: &Control, exactly: Exactly) -> Room {
+    /// Learns how far the consumer has come, and takes credit for `need` bytes or a quarter of the ring.
+    fn refill(&mut self, control: &Control, need: u64, exactly: Exactly) -> Room {
         // Acquire X1: pairs with the Release in `close_*`.
         if control.closed.0.load(Acquire) != 0 {
             self.forget_credit();
@@ -162,10 +167,27 @@ impl Tail {
                 found: free,
             });
         }
-        if limit.wrapping_sub(self.limit) as i64 > 0 {
-            self.limit = limit;
+        let free = limit.wrapping_sub(self.next);
+        if free as i64 > 0 {
+            let step = need.max(self.shape.capacity / 4);
+            self.grant(control, self.next.wrapping_add(free.min(step)));
         }
         Room::Free
+    }
+
+    /// Takes credit up to `limit`, and tells onlookers before anything is written there.
+    fn grant(&mut self, control: &Control, limit: u64) {
+        if limit.wrapping_sub(self.limit) as i64 <= 0 {
+            return;
+        }
+        self.limit = limit;
+        if limit.wrapping_sub(self.told) as i64 > 0 {
+            self.told = limit;
+            // Relaxed: ordered by the fence.
+            control.tail.0.store(limit, Relaxed);
+            // Release O1: whoever reads what is written from here on, and then looks, finds this limit.
+            fence(Release);
+        }
     }
 
     /// Publishes the next record, whose payload was written. There must be room for it.
@@ -179,9 +201,9 @@ impl Tail {
         let header = words.at(self.next);
         self.next = self.next.wrapping_add(total);
         let behind = words.at(self.next);
-        // Relaxed, both: only this side stores anything but 0 there; published by the next store. Where the
-        // consumer has wiped, the line stays where it is.
-        if total > ASKED_AHEAD || behind.load(Relaxed) != 0 {
+        // Relaxed, both: the consumer has done with that place; published by the next store. Where there is no
+        // header the line stays where it is.
+        if total > ASKED_AHEAD || record::is_header(behind.load(Relaxed)) {
             behind.store(0, Relaxed);
         }
         // Release P1: the payload, and the cleared place behind it, are visible to whoever acquires this
