@@ -185,9 +185,10 @@ impl Strip<'_> {
 impl Words for Strip<'_> {
     #[inline(always)]
     fn at(&self, position: u64) -> &AtomicU64 {
-        // SAFETY: 8-aligned and inside the view's mapping, which is alive while it is borrowed; header words
-        // are only ever accessed as 64-bit atomics, or moved by copies that are outside the memory model.
-        unsafe { AtomicU64::from_ptr(self.payload(position, 8).cast()) }
+        // SAFETY: the masked index is a multiple of 8 below the capacity, which is one too, so the word is 8-aligned
+        // and inside the view's mapping, which is alive while it is borrowed; header words are only ever accessed
+        // as 64-bit atomics, or moved by copies that are outside the memory model.
+        unsafe { AtomicU64::from_ptr(self.byte(position & !7).cast()) }
     }
 }
 

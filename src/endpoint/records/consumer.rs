@@ -92,7 +92,7 @@ impl<M: Trust> RecordConsumer<M> {
     ///
     /// # Errors
     /// [`TryPopError::Closed`] once the ring was closed by a producer and everything was taken.
-    #[inline]
+    #[inline(always)]
     pub fn try_pop_into(&mut self, out: &mut Vec<u8>) -> Result<u16, TryPopError> {
         let record = self.find_now()?;
         Ok(self.take_into(record, out))
@@ -107,7 +107,7 @@ impl<M: Trust> RecordConsumer<M> {
     /// [`PopError::PeerDied`] if there is none, no producer is alive, and one has died, also if that was
     /// before this consumer came. Call again to wait for a successor; each call reports the death anew, at the
     /// latest after 100 ms.
-    #[inline]
+    #[inline(always)]
     pub fn pop_into(&mut self, out: &mut Vec<u8>, wait: Wait) -> Result<u16, PopError> {
         let record = self.find_wait(wait, None)?;
         Ok(self.take_into(record, out))
@@ -228,9 +228,8 @@ impl<M: Trust> RecordConsumer<M> {
 
     #[inline(always)]
     fn take_into(&mut self, record: Record, out: &mut Vec<u8>) -> u16 {
-        self.view
-            .strip()
-            .read_vec(self.payload(), record.len as usize, out);
+        let strip = self.view.strip();
+        strip.read_vec(self.payload(), record.len as usize, out);
         self.release(record);
         record.tag
     }

@@ -15,7 +15,7 @@ use crate::layout::participant::PRODUCER;
 use crate::layout::record::HEADER;
 use crate::ring::close;
 use crate::ring::records::{Exactly, Room};
-use crate::segment::{Bytes, Segment, View};
+use crate::segment::{Bytes, Segment, Strip, View};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Notified};
 use crate::wait::strategy::Wait;
@@ -107,7 +107,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// # Errors
     /// [`TryPushError::Full`] if there is no room; [`TryPushError::TooLong`] if there can never be. Nothing
     /// was pushed.
-    #[inline]
+    #[inline(always)]
     pub fn try_push(&mut self, record: &[u8]) -> Result<(), TryPushError> {
         self.try_push_tagged(0, record)
     }
@@ -117,7 +117,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// # Errors
     /// [`PushError::PeerDied`] if there is no room and the consumer has died. Call again to wait for a
     /// successor; each call reports the death anew, at the latest after 100 ms.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, record: &[u8], wait: Wait) -> Result<(), PushError> {
         self.push_tagged(0, record, wait)
     }
@@ -135,7 +135,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ) -> Result<(), PushError> {
         let len = self.check(record.len())?;
         let claim = self.claim_wait(len, wait, Some(deadline))?;
-        self.put(claim, 0, len, |view, at| view.strip().write(at, record));
+        self.put(claim, 0, len, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -143,11 +143,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ///
     /// # Errors
     /// As [`try_push`](RecordProducer::try_push).
-    #[inline]
+    #[inline(always)]
     pub fn try_push_tagged(&mut self, tag: u16, record: &[u8]) -> Result<(), TryPushError> {
         let len = self.check(record.len())?;
         let claim = self.claim_now(len)?;
-        self.put(claim, tag, len, |view, at| view.strip().write(at, record));
+        self.put(claim, tag, len, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -155,11 +155,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ///
     /// # Errors
     /// As [`push`](RecordProducer::push).
-    #[inline]
+    #[inline(always)]
     pub fn push_tagged(&mut self, tag: u16, record: &[u8], wait: Wait) -> Result<(), PushError> {
         let len = self.check(record.len())?;
         let claim = self.claim_wait(len, wait, None)?;
-        self.put(claim, tag, len, |view, at| view.strip().write(at, record));
+        self.put(claim, tag, len, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn try_push_vectored(&mut self, tag: u16, parts: &[&[u8]]) -> Result<(), TryPushError> {
         let len = self.check(parts.iter().map(|part| part.len()).sum())?;
         let claim = self.claim_now(len)?;
-        self.put(claim, tag, len, |view, at| gather(view, at, parts));
+        self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ) -> Result<(), PushError> {
         let len = self.check(parts.iter().map(|part| part.len()).sum())?;
         let claim = self.claim_wait(len, wait, None)?;
-        self.put(claim, tag, len, |view, at| gather(view, at, parts));
+        self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
         Ok(())
     }
 
@@ -350,15 +350,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// Writes and publishes the one record of `claim`.
     #[inline(always)]
-    fn put(
-        &mut self,
-        mut claim: Claim<K>,
-        tag: u16,
-        len: u32,
-        write: impl FnOnce(&View<Bytes>, u64),
-    ) {
+    fn put(&mut self, mut claim: Claim<K>, tag: u16, len: u32, write: impl FnOnce(Strip<'_>, u64)) {
         let strip = self.view.strip();
-        write(&self.view, self.tail.next(&claim).wrapping_add(HEADER));
+        write(strip, self.tail.next(&claim).wrapping_add(HEADER));
         self.tail.commit(strip, &mut claim, len, tag);
         if !self.shared {
             strip.prefetch_ahead(&mut self.asked, self.tail.next(&claim));
@@ -465,10 +459,10 @@ impl<M: Trust> RecordProducer<SpscRecords, M> {
 }
 
 /// Copies `parts` one behind the other.
-fn gather(view: &View<Bytes>, at: u64, parts: &[&[u8]]) {
+fn gather(strip: Strip<'_>, at: u64, parts: &[&[u8]]) {
     let mut offset = 0;
     for part in parts {
-        view.strip().write_at(at, offset, part);
+        strip.write_at(at, offset, part);
         offset += part.len();
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Record {
     /// Payload bytes; they and the header end before the ring does.
     pub(crate) len: u32,
     pub(crate) tag: u16,
+    /// Bytes of the ring that it takes.
+    pub(crate) total: u64,
 }
 
 /// What the consumer finds at its position.
@@ -117,27 +119,37 @@ impl Head {
     pub(crate) fn find(&self, words: &impl Words) -> Option<Record> {
         // Acquire P1: pairs with the Release of the producer that commits: the payload is there.
         let word = words.at(self.next).load(Acquire);
-        let fits = || self.shape.total(record::len(word)) <= self.shape.room(self.next);
-        (record::is_ready(word) && fits()).then(|| Record {
-            len: record::len(word),
+        self.readable(word)
+    }
+
+    /// The record whose header is `word`, if it is one that can be read at the next position.
+    #[inline(always)]
+    fn readable(&self, word: u64) -> Option<Record> {
+        let len = record::len(word);
+        let total = self.shape.total(len);
+        (record::is_ready(word) && total <= self.shape.room(self.next)).then(|| Record {
+            len,
             tag: record::tag(word),
+            total,
         })
     }
 
     /// Hands the bytes of `record`, which was the next one, back and steps on.
     #[inline(always)]
     pub(crate) fn release(&mut self, cells: &impl Cells, control: &Control, record: Record) {
-        self.pass(cells, control, record::ready(record.len, record.tag));
+        let word = record::ready(record.len, record.tag);
+        self.pass(cells, control, word, record.total);
     }
 
-    /// Steps over the record or padding whose header is `word`. It does not pass the end of the ring.
+    /// Steps over the record or padding whose header is `word`: `total` bytes, not past the end of the ring.
     #[inline(always)]
-    fn pass(&mut self, cells: &impl Cells, control: &Control, word: u64) {
-        let (from, total) = (self.next, self.shape.total(record::len(word)));
-        self.next = from.wrapping_add(total);
+    fn pass(&mut self, cells: &impl Cells, control: &Control, word: u64, total: u64) {
+        let from = self.next;
+        let next = from.wrapping_add(total);
+        self.next = next;
         // Release C1: the payload was read before whoever acquires this takes it for read. A successor begins
         // here: what comes before is never read again, so it may be wiped now.
-        control.head.0.taken.store(self.next, Release);
+        control.head.0.taken.store(next, Release);
         match self.producers {
             Producers::One => {
                 // Release Z2: whoever finds the mark, and then looks, finds the record taken.
@@ -150,7 +162,7 @@ impl Head {
             Producers::Many => cells.wipe(from, total, self.shape.align),
         }
         // Release Z1: the payload was read and wiped before a producer that acquires this writes over it.
-        control.head.0.wiped.store(self.next, Release);
+        control.head.0.wiped.store(next, Release);
     }
 
     /// Looks for the next record, passing over padding.
@@ -175,20 +187,15 @@ impl Head {
                 let last = closed & CLOSED_BY_PRODUCER != 0 && !self.is_claimed(control);
                 return if last { Look::Closed } else { Look::Empty };
             }
+            if let Some(record) = self.readable(word) {
+                return Look::Record(record);
+            }
             let total = self.shape.total(record::len(word));
-            if total <= self.shape.room(self.next) {
-                if record::is_ready(word) {
-                    return Look::Record(Record {
-                        len: record::len(word),
-                        tag: record::tag(word),
-                    });
-                }
-                if record::is_pad(word) {
-                    self.pass(cells, control, word);
-                    passed += total;
-                    self.publish_gate_if_due(control);
-                    continue;
-                }
+            if record::is_pad(word) && total <= self.shape.room(self.next) {
+                self.pass(cells, control, word, total);
+                passed += total;
+                self.publish_gate_if_due(control);
+                continue;
             }
             return Look::Corrupt(Corrupt {
                 word: CorruptWord::Record,

@@ -199,8 +199,9 @@ impl Tail {
     #[inline(always)]
     fn publish(&mut self, words: &impl Words, word: u64, total: u64) {
         let header = words.at(self.next);
-        self.next = self.next.wrapping_add(total);
-        let behind = words.at(self.next);
+        let next = self.next.wrapping_add(total);
+        let behind = words.at(next);
+        self.next = next;
         // Relaxed, both: the consumer has done with that place; published by the next store. Where there is no
         // header the line stays where it is.
         if total > ASKED_AHEAD || record::is_header(behind.load(Relaxed)) {
