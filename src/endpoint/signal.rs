@@ -19,11 +19,11 @@ enum AnyBell {
 }
 
 impl Bell for AnyBell {
-    fn sleep(&self, word: &AtomicU32, deadline_ns: u64) {
+    fn sleep(&self, word: &AtomicU32, said: u32, deadline_ns: u64) {
         match self {
             Self::Futex => {
                 // Whatever ended the sleep, the caller looks again.
-                let _ = futex::wait_until(word, crate::layout::control::ASLEEP, deadline_ns);
+                let _ = futex::wait_until(word, said, deadline_ns);
             }
             Self::Sem(sem, sleepers) => {
                 let _ = sem.wait_until(deadline_ns);

@@ -92,12 +92,12 @@ fn geometry_of(h: &Header) -> Result<Geometry, Refusal> {
     } else {
         let kinds = [header::KIND_SPSC, header::KIND_MPSC];
         known("kind", "1 or 2 for records", &kinds, h.kind)?;
-        Geometry::records(
-            h.kind,
-            h.capacity,
-            h.stride,
-            h.participants.saturating_sub(1),
-        )
+        // One producer is not a choice: another table is a wrong number of participants, see `check`.
+        let producers = match h.kind {
+            header::KIND_SPSC => 1,
+            _ => h.participants.saturating_sub(1),
+        };
+        Geometry::records(h.kind, h.capacity, h.stride, producers)
     };
     geometry.map_err(|e| Refusal::Range {
         field: e.field,

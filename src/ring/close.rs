@@ -24,6 +24,19 @@ pub(crate) fn close_shared(control: &Control, bit: u32) {
     control.closed.0.fetch_or(bit, Release);
 }
 
+/// Does what the last closer of a shared tail may have died before: says so in `closed` too. `true` if it was
+/// needed.
+pub(crate) fn finish_shared(control: &Control) -> bool {
+    // Relaxed, both: only whether there is something to do.
+    let bits = control.tail.0.load(Relaxed) as u32 & (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER);
+    if control.closed.0.load(Relaxed) & bits == bits {
+        return false;
+    }
+    // Release X1: as in `close_shared`.
+    control.closed.0.fetch_or(bits, Release);
+    true
+}
+
 /// Whether the producer has closed.
 pub(crate) fn producer_closed(control: &Control) -> bool {
     // Acquire X1: pairs with the Release in `close_producer` and `close_shared`.

@@ -8,17 +8,25 @@
 //!
 //! Without either fence both may look too early, and the wake-up is lost.
 //!
-//! | word | owner | a publisher that sees it |
+//! ```text
+//!   31                          2 1   0
+//!  +-----------------------------+-----+
+//!  |           wakes             |state|
+//!  +-----------------------------+-----+
+//! ```
+//!
+//! | state | owner | a publisher that sees it |
 //! |---|---|---|
 //! | `AWAKE` | runs | does nothing |
-//! | `ASLEEP` | sleeps, is about to, or was killed in its sleep | swaps it to `AWAKE`, rings the bell |
+//! | `ASLEEP` | sleeps, is about to, or was killed in its sleep | swaps it to `AWAKE`, counts a wake, rings the bell |
 //! | `GONE` | has closed | learns that nobody will read on (edge X2) |
 //!
 //! The word heals itself after `kill -9`: a dead sleeper costs one needless wake-up. A publisher that dies
 //! between publishing and ringing is why every sleep has a deadline.
 //!
 //! Many may sleep on one word. Then whoever wakes by itself leaves `ASLEEP` in place, because another may have
-//! meant it; it costs one needless wake-up too. The bell wakes all.
+//! meant it; it costs one needless wake-up too. The bell wakes all. And a sleeper sleeps only on the very word
+//! that it left: if it is woken before it sleeps, and another says `ASLEEP` again, the count of wakes differs.
 
 use crate::layout::control::{ASLEEP, AWAKE, GONE};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -27,11 +35,14 @@ use crate::sync::{AtomicU32, fence, heavy_fence, light_fence};
 /// What a process sleeps on.
 pub(crate) trait Bell {
     /// Sleeps until rung, or until the monotonic clock reads `deadline_ns`, unless `word` is no longer
-    /// `ASLEEP`. May return early for no reason.
-    fn sleep(&self, word: &AtomicU32, deadline_ns: u64);
+    /// `said`. May return early for no reason.
+    fn sleep(&self, word: &AtomicU32, said: u32, deadline_ns: u64);
     /// Ends the sleep of all who sleep on `word`.
     fn ring(&self, word: &AtomicU32);
 }
+
+/// The bits of a sleep word that are its state. What is above them counts wakes.
+const STATE: u32 = 3;
 
 /// How many may sleep on one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +103,7 @@ pub(crate) enum Notified {
 pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Notified {
     fences.publisher();
     // Relaxed: ordered by the fence above (W1).
-    match word.load(Relaxed) {
+    match word.load(Relaxed) & STATE {
         AWAKE => Notified::Fine,
         _ => notify_slow(word, bell),
     }
@@ -100,15 +111,22 @@ pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Noti
 
 #[cold]
 fn notify_slow(word: &AtomicU32, bell: &impl Bell) -> Notified {
-    // Relaxed: the exchange decides who rings; the message itself travels by P1 or G1.
     // Acquire X2: pairs with the Release in `leave`: whoever learns that the peer is gone sees it closed.
-    match word.compare_exchange(ASLEEP, AWAKE, Relaxed, Acquire) {
-        Ok(_) => {
-            bell.ring(word);
-            Notified::Fine
+    let mut seen = word.load(Acquire);
+    while seen & STATE == ASLEEP {
+        let awake = (seen & !STATE).wrapping_add(STATE + 1) | AWAKE;
+        // Relaxed: the exchange decides who rings; the message itself travels by P1 or G1. Acquire X2: as above.
+        match word.compare_exchange(seen, awake, Relaxed, Acquire) {
+            Ok(_) => {
+                bell.ring(word);
+                return Notified::Fine;
+            }
+            Err(now) => seen = now,
         }
-        Err(GONE) => Notified::Gone,
-        Err(_) => Notified::Fine,
+    }
+    match seen & STATE {
+        GONE => Notified::Gone,
+        _ => Notified::Fine,
     }
 }
 
@@ -124,14 +142,15 @@ pub(crate) fn nap(
     until_ns: impl FnOnce() -> Option<u64>,
 ) {
     // Relaxed: ordered before the second look by the fence below (W1).
-    word.store(ASLEEP, Relaxed);
+    let said = word.fetch_or(ASLEEP, Relaxed) | ASLEEP;
     let reliable = fences.sleeper();
     if let Some(until) = until_ns() {
-        bell.sleep(word, if reliable { until } else { until.min(short_ns) });
+        let until = if reliable { until } else { until.min(short_ns) };
+        bell.sleep(word, said, until);
     }
     if sleepers == Sleepers::One {
         // Relaxed: nobody else sleeps here. A publisher that still sees ASLEEP rings once for nothing.
-        word.store(AWAKE, Relaxed);
+        word.fetch_and(!ASLEEP, Relaxed);
     }
 }
 

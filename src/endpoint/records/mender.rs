@@ -3,6 +3,7 @@
 use super::super::seat::Seat;
 use crate::layout::participant::Participant;
 use crate::os::clock;
+use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::Head;
 use crate::ring::records::repair::{Announcements, Repair};
@@ -92,6 +93,9 @@ impl Mender {
         seat: &Seat,
         head: &Head,
     ) -> Result<bool, Corrupt> {
+        if close::finish_shared(view.control()) {
+            return Ok(true);
+        }
         if !head.is_claimed(view.control()) {
             self.at = None;
             return Ok(false);

@@ -14,9 +14,8 @@ use crate::layout::header;
 use crate::layout::participant::PRODUCER;
 use crate::layout::record::HEADER;
 use crate::ring::close;
-use crate::ring::records::{Exactly, Room};
+use crate::ring::records::{Exactly, Room, mpsc};
 use crate::segment::{Bytes, Segment, Strip, View};
-use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Notified};
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
@@ -49,16 +48,8 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         let control = view.control();
         let shared = geometry.kind == header::KIND_MPSC;
         let mut seat = if shared {
-            // Acquire C1 in spirit; Relaxed because the answer only grows: what lies below was read.
-            let taken = || control.head.0.taken.load(Relaxed);
-            Seat::take_any(segment, &view, geometry.producers(), |entry| {
-                // Relaxed: the token that was taken orders the dead owner's words.
-                let end = entry
-                    .announce
-                    .load(Relaxed)
-                    .wrapping_add(entry.announce_len.load(Relaxed));
-                taken().wrapping_sub(end) as i64 >= 0
-            })?
+            let settled = |entry: &_| mpsc::is_settled(control, entry);
+            Seat::take_any(segment, &view, geometry.producers(), settled)?
         } else {
             Seat::take(segment, &view, 0, PRODUCER)?
         };
@@ -214,24 +205,22 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ///
     /// # Errors
     /// As [`try_push`](RecordProducer::try_push), if not even the first was pushed.
-    pub fn try_push_many<R: AsRef<[u8]>>(&mut self, records: &[R]) -> Result<usize, TryPushError> {
+    pub fn try_push_many(&mut self, records: &[&[u8]]) -> Result<usize, TryPushError> {
         let Some(first) = records.first() else {
             return Ok(0);
         };
-        let first = self.check(first.as_ref().len())?;
+        let first = self.check(first.len())?;
         let (n, total) = self.run(records);
         let (mut claim, n) = match self.claim(first, total, Exactly::Yes) {
             Ok(claim) => (claim, n),
             Err(_) => (self.claim_now(first)?, 1),
         };
         for (i, record) in records[..n].iter().enumerate() {
-            let record = record.as_ref();
             let (strip, len) = (self.view.strip(), record.len() as u32);
             if i > 0 {
                 self.tail.begin(strip, &claim, len);
             }
-            let at = self.tail.next(&claim).wrapping_add(HEADER);
-            strip.write(at, record);
+            strip.write(self.payload_at(&claim), record);
             self.tail.commit(strip, &mut claim, len, 0);
         }
         self.notify();
@@ -240,11 +229,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// How many of `records` to claim together, and how many bytes they take: at most a quarter of the ring,
     /// or one record.
-    fn run<R: AsRef<[u8]>>(&self, records: &[R]) -> (usize, u64) {
+    fn run(&self, records: &[&[u8]]) -> (usize, u64) {
         let shape = self.tail.shape();
         let (mut n, mut total) = (0, 0);
         for record in records {
-            let Ok(len) = self.check(record.as_ref().len()) else {
+            let Ok(len) = self.check(record.len()) else {
                 break;
             };
             let more = total + shape.total(len);

@@ -29,6 +29,19 @@ pub(crate) fn tail(control: &Control) -> u64 {
     control.tail.0.load(Acquire) & !CLOSED
 }
 
+/// Whether nothing hangs any more on what the dead owner of `entry` announced last. For the holder of its token.
+pub(crate) fn is_settled(control: &Control, entry: &Participant) -> bool {
+    // The tail first: all that the dead owner has ever claimed is below it.
+    let tail = tail(control);
+    // Relaxed, all three: the token orders the owner's words, and what was taken only grows.
+    let taken = control.head.0.taken.load(Relaxed);
+    let from = entry.announce.load(Relaxed);
+    let end = from.wrapping_add(entry.announce_len.load(Relaxed));
+    let not_behind = |a: u64, b: u64| a.wrapping_sub(b) as i64 >= 0;
+    // It was passed; or it was never claimed; or nobody's claim is unfinished.
+    not_behind(taken, end) || not_behind(from, tail) || not_behind(taken, tail)
+}
+
 /// Bytes of the ring that belong to one producer until it commits them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
@@ -89,6 +102,7 @@ impl Tail {
             mine.announce_len.store(pad + total, Release);
             let end = seen.wrapping_add(pad + total);
             // Release A1: the announcement is visible to whoever acquires this tail, or a later one.
+            // Relaxed: a tail that others have moved is only tried again.
             match control.tail.0.compare_exchange(seen, end, Release, Relaxed) {
                 Ok(_) => {
                     if pad > 0 {
@@ -110,14 +124,15 @@ impl Tail {
     /// Whether `need` bytes from the tail `seen` on are free.
     #[inline]
     fn admits(&mut self, control: &Control, seen: u64, need: u64, exactly: Exactly) -> Room {
-        if seen & CLOSED != 0 {
-            return Room::Closed;
+        // The closed bits are below every alignment: one test for both.
+        if !self.shape.is_aligned(seen) {
+            return match seen & CLOSED {
+                0 => Room::Corrupt(bad_tail(seen)),
+                _ => Room::Closed,
+            };
         }
         if fits(self.limit, seen, need) {
             return Room::Free;
-        }
-        if !self.shape.is_aligned(seen) {
-            return Room::Corrupt(bad_tail(seen));
         }
         let (word, free) = match exactly {
             // Acquire G1: pairs with the Release in `Head::publish_gate`: what lies below is read and wiped.

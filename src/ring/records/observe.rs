@@ -56,11 +56,14 @@ impl Onlooker {
         let closed = control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0;
         let mut passed = 0;
         while passed <= self.shape.capacity {
+            // Before the word: a mark of the lap before, seen first, could not be told from one of this lap by a
+            // consumer that has come on since.
+            let untaken = self.is_untaken(control);
             // Acquire P1: pairs with the Release of the producer that commits or pads.
             let found = words.at(self.next).load(Acquire);
             let word = record::untaken(found);
             // What looks taken is a record of this lap only if the consumer has passed it.
-            let stale = found != word && self.is_untaken(control);
+            let stale = found != word && untaken;
             let total = self.shape.total(record::len(word));
             let is_there = !stale && record::is_header(word) && total <= self.shape.room(self.next);
             if is_there && record::is_ready(word) {
@@ -96,7 +99,8 @@ impl Onlooker {
     fn missed(&mut self, control: &Control) -> Option<u64> {
         // Relaxed: ordered by the fence before.
         let limit = control.tail.0.load(Relaxed);
-        if limit.wrapping_sub(self.next) as i64 <= self.shape.capacity as i64 {
+        // At the limit itself it may have cleared the place of a header.
+        if (limit.wrapping_sub(self.next) as i64) < self.shape.capacity as i64 {
             return None;
         }
         let taken = taken(control, self.shape);

@@ -6,20 +6,17 @@
 //!
 //! * A living participant announces a run with `h` in it: it owns `h`, or will announce another run. Wait.
 //! * The header is `BUSY`: it tells its own length.
-//! * The header is 0: then nothing behind it was touched, up to the end of the claim. Each dead announcement
-//!   with `h` in it names a candidate for that end. Several may have announced the same position with
-//!   different lengths, of whom one won. A candidate `E` is *real* if `E = T`, or somebody announces exactly
-//!   `E`, or the header at `E` is not 0. The smallest real one is the right one: a loser's shorter end lies
-//!   in the winner's untouched zeroes and was never a tail; its longer one lies behind the winner's.
-//!
-//! Announcements are read before headers. Whoever claimed at the true end `E < T` announces it still, or has
-//! announced another run since, and then (A2) its header at `E` is seen. So the true end is always found real.
+//! * The header is 0: then nothing behind it was touched, up to the end of the claim, and the dead owner's
+//!   announcement ends there. Others who are dead may have announced the same position with another length, and
+//!   lost. Padding up to the *nearest* end of any dead announcement with `h` in it is right in any case: it does
+//!   not pass the end of the claim. If that was a loser's, the rest of the claim is met again behind it, still
+//!   untouched and still announced.
 
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::head::Head;
 use crate::layout::control::Control;
-use crate::layout::record::{self, HEADER, Shape};
+use crate::layout::record;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 /// What all participants announce, and whether they live.
@@ -71,7 +68,7 @@ impl Head {
                 found: tail,
             });
         }
-        let mut end = None;
+        let mut nearest = None;
         for i in 0..table.count() {
             if !contains(table.run(i), h) {
                 continue;
@@ -81,20 +78,19 @@ impl Head {
             }
             // Read again: it was alive a moment ago, perhaps. Now it is final.
             let (from, len) = table.run(i);
-            let candidate = from.wrapping_add(len);
-            if contains((from, len), h) && is_real(words, table, shape, tail, candidate) {
-                let distance = candidate.wrapping_sub(h);
-                end = Some(end.map_or(distance, |least: u64| least.min(distance)));
+            if contains((from, len), h) {
+                let distance = from.wrapping_add(len).wrapping_sub(h);
+                nearest = Some(nearest.map_or(distance, |least: u64| least.min(distance)));
             }
         }
         // Acquire P1: whoever has published meanwhile is not robbed.
         let word = words.at(h).load(Acquire);
-        let total = match (word, end) {
+        let total = match (word, nearest) {
             (0, Some(distance)) => distance,
             (busy, _) if record::is_busy(busy) => shape.total(record::len(busy)),
             _ => return Repair::Wait,
         };
-        if total < HEADER || total > tail.wrapping_sub(h) {
+        if !shape.is_aligned(total) || total > tail.wrapping_sub(h) {
             return Repair::Corrupt(Corrupt {
                 word: CorruptWord::Record,
                 position: h,
@@ -103,33 +99,11 @@ impl Head {
         }
         // A claim may pass the end of the ring; padding may not. The rest is met again there.
         let pad = record::pad(total.min(shape.room(h)));
-        // Release P1: padding like any other. Relaxed: whoever was quicker is seen by the next look.
+        // Release P1: padding like any other.
+        // Relaxed: whoever was quicker is seen by the next look.
         match words.at(h).compare_exchange(word, pad, Release, Relaxed) {
             Ok(_) => Repair::Done,
             Err(_) => Repair::Wait,
         }
     }
-}
-
-/// Whether a claim ends, and another begins or may begin, at `end`.
-fn is_real(
-    words: &impl Words,
-    table: &impl Announcements,
-    shape: Shape,
-    tail: u64,
-    end: u64,
-) -> bool {
-    if end == tail {
-        return true;
-    }
-    // Ends are in order: one that is not below the tail was never reached.
-    if tail.wrapping_sub(end) > shape.capacity || !shape.is_aligned(end) {
-        return false;
-    }
-    let announced = (0..table.count()).any(|i| {
-        let (from, len) = table.run(i);
-        from == end && len > 0
-    });
-    // Acquire A2: after the announcements, whose Acquire makes the header of whoever has moved on visible.
-    announced || words.at(end).load(Acquire) != 0
 }
