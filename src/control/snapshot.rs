@@ -3,7 +3,7 @@
 use crate::Peer;
 use crate::endpoint::seat;
 use crate::error::OsError;
-use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER};
+use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SLEEP_STATE};
 use crate::layout::header;
 use crate::ring::records::{Producers, fill};
 use crate::ring::spsc;
@@ -126,7 +126,7 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
             // Relaxed: for people.
             pid: entry.pid.load(Relaxed),
             generation: entry.generation.load(Relaxed),
-            asleep: sleep == ASLEEP,
+            asleep: sleep & SLEEP_STATE == ASLEEP,
             closed: closed & bit != 0,
         })
     };

@@ -4,7 +4,7 @@ use super::kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
 use super::ring::Ring;
 use super::typed::{Element, Facts};
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, RECORD_START};
 use crate::layout::header;
 use crate::layout::word::POSITION_LIMIT;
 use crate::os::membarrier;
@@ -387,13 +387,12 @@ impl<K: Kind> Options<K> {
     fn plan(&self, place: &Place) -> Result<Plan, CreateError> {
         let facts = self.facts();
         let geometry = self.geometry(facts.as_ref())?;
-        if self.start_position >= POSITION_LIMIT
-            || !self.start_position.is_multiple_of(64)
-                && geometry.element == header::ELEMENT_RECORDS
-        {
+        let records = geometry.element == header::ELEMENT_RECORDS;
+        let misplaced = records && !self.start_position.is_multiple_of(RECORD_START);
+        if self.start_position >= POSITION_LIMIT || misplaced {
             return Err(invalid(
                 "start position",
-                "below 2^62, of records a multiple of 64",
+                "below 2^62; of records, a multiple of 64",
             ));
         }
         let nameless = matches!(place, Place::Memfd(_) | Place::Anon(_));

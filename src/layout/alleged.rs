@@ -5,7 +5,7 @@
 //! the header must be what they imply; a difference is reported by the field's name. Nothing here panics,
 //! whatever the bytes are.
 
-use super::geometry::Geometry;
+use super::geometry::{Geometry, RECORD_START};
 use super::header::{self, HEADER_BYTES, Header};
 use super::{WIRE_VERSION, word};
 
@@ -157,6 +157,14 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
         return Err(Refusal::Range {
             field: "start position",
             rule: "below 2^62",
+            found: h.start_position,
+        });
+    }
+    let records = h.element == header::ELEMENT_RECORDS;
+    if records && !h.start_position.is_multiple_of(RECORD_START) {
+        return Err(Refusal::Range {
+            field: "start position",
+            rule: "a multiple of 64 in a ring of records",
             found: h.start_position,
         });
     }

@@ -12,6 +12,8 @@ use crate::sync::{AtomicU32, AtomicU64};
 #[derive(Debug)]
 pub(crate) struct Line<T>(pub(crate) T);
 
+/// The bits of a sleep word that are its state, one of the following. What is above them counts wakes.
+pub(crate) const SLEEP_STATE: u32 = 3;
 /// Sleep word: nobody sleeps.
 pub(crate) const AWAKE: u32 = 0;
 /// Sleep word: the owner sleeps or is about to. Whoever wakes it swaps this to [`AWAKE`].

@@ -27,6 +27,8 @@ const WORD_BYTES: u64 = size_of::<u64>() as u64;
 /// Bounds of a record ring's capacity, in bytes.
 pub(crate) const RECORD_CAPACITY_MIN: u64 = 256;
 pub(crate) const RECORD_CAPACITY_MAX: u64 = 1 << 32;
+/// The first position of a ring of records is a multiple of this.
+pub(crate) const RECORD_START: u64 = 64;
 /// The most producers a ring can have room for.
 pub(crate) const PRODUCERS_MAX: u32 = 1024;
 

@@ -24,17 +24,14 @@ pub(crate) fn close_shared(control: &Control, bit: u32) {
     control.closed.0.fetch_or(bit, Release);
 }
 
-/// Does what the last closer of a shared tail may have died before: says so in `closed` too. `true` if it was
-/// needed.
-pub(crate) fn finish_shared(control: &Control) -> bool {
+/// Does what the last closer of a shared tail may have died before: says so in `closed` too.
+pub(crate) fn finish_shared(control: &Control) {
     // Relaxed, both: only whether there is something to do.
     let bits = control.tail.0.load(Relaxed) as u32 & (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER);
-    if control.closed.0.load(Relaxed) & bits == bits {
-        return false;
+    if control.closed.0.load(Relaxed) & bits != bits {
+        // Release X1: as in `close_shared`.
+        control.closed.0.fetch_or(bits, Release);
     }
-    // Release X1: as in `close_shared`.
-    control.closed.0.fetch_or(bits, Release);
-    true
 }
 
 /// Whether the producer has closed.

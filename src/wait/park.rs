@@ -28,7 +28,7 @@
 //! meant it; it costs one needless wake-up too. The bell wakes all. And a sleeper sleeps only on the very word
 //! that it left: if it is woken before it sleeps, and another says `ASLEEP` again, the count of wakes differs.
 
-use crate::layout::control::{ASLEEP, AWAKE, GONE};
+use crate::layout::control::{ASLEEP, AWAKE, GONE, SLEEP_STATE as STATE};
 use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU32, fence, heavy_fence, light_fence};
 
@@ -40,9 +40,6 @@ pub(crate) trait Bell {
     /// Ends the sleep of all who sleep on `word`.
     fn ring(&self, word: &AtomicU32);
 }
-
-/// The bits of a sleep word that are its state. What is above them counts wakes.
-const STATE: u32 = 3;
 
 /// How many may sleep on one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::refused::mismatch;
 use crate::scratch::{Scratch, directory};
-use annulus::{Backing, NotARing, OpenError, Ring, spsc, unlink};
+use annulus::{Backing, NotARing, OpenError, Ring, mpsc_records, spsc, spsc_records, unlink};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -68,7 +68,9 @@ fn a_damaged_header_is_refused_by_the_name_of_the_damaged_field() {
         (8, &u32::MAX.to_le_bytes(), "wire version"),
         (12, &512u32.to_le_bytes(), "header size"),
         (16, &2u32.to_le_bytes(), "kind"),
-        (20, &2u32.to_le_bytes(), "element"),
+        (20, &3u32.to_le_bytes(), "element"),
+        // Records: then it is the stride that makes no sense.
+        (20, &2u32.to_le_bytes(), "record alignment"),
         (24, &0u64.to_le_bytes(), "capacity"),
         (24, &1u64.to_le_bytes(), "capacity"),
         (24, &3u64.to_le_bytes(), "capacity"),
@@ -121,6 +123,93 @@ fn a_damaged_header_is_refused_by_the_name_of_the_damaged_field() {
         "{result:?}"
     );
     drop(ring.open().expect("good again"));
+}
+
+#[test]
+fn a_damaged_header_of_records_is_refused_by_the_name_of_the_damaged_field() {
+    let dir = directory("records");
+    let path = dir.0.join("ring").display().to_string();
+    // What both kinds have in common, and what is particular to one.
+    let cases: &[(u64, &[u8], &str)] = &[
+        (16, &3u32.to_le_bytes(), "kind"),
+        (20, &3u32.to_le_bytes(), "element"),
+        (24, &128u64.to_le_bytes(), "capacity"),
+        (24, &(1u64 << 33).to_le_bytes(), "capacity"),
+        (24, &4097u64.to_le_bytes(), "capacity"),
+        (24, &8192u64.to_le_bytes(), "payload bytes"),
+        (32, &16u64.to_le_bytes(), "record alignment"),
+        (40, &2041u64.to_le_bytes(), "payload bytes"),
+        (48, &16u32.to_le_bytes(), "payload offset"),
+        (52, &64u32.to_le_bytes(), "payload alignment"),
+        (80, &0u64.to_le_bytes(), "control offset"),
+        (88, &4096u64.to_le_bytes(), "participants offset"),
+        (104, &4096u64.to_le_bytes(), "data offset"),
+        (152, &(1u64 << 62).to_le_bytes(), "start position"),
+    ];
+    let one: &[(u64, &[u8], &str)] = &[
+        (96, &3u32.to_le_bytes(), "participants"),
+        (96, &0u32.to_le_bytes(), "participants"),
+        // Good numbers in themselves, but of another kind of ring.
+        (16, &2u32.to_le_bytes(), "kind"),
+    ];
+    let many: &[(u64, &[u8], &str)] = &[
+        (96, &0u32.to_le_bytes(), "producers"),
+        (96, &1u32.to_le_bytes(), "producers"),
+        (96, &1026u32.to_le_bytes(), "producers"),
+        (96, &u32::MAX.to_le_bytes(), "producers"),
+        (96, &100u32.to_le_bytes(), "data offset"),
+        (16, &1u32.to_le_bytes(), "participants"),
+    ];
+    let damage = |particular: &[(u64, &[u8], &str)], open: &dyn Fn() -> Result<(), OpenError>| {
+        let good = fs::read(&path).expect("read");
+        for (at, bytes, field) in cases.iter().chain(particular) {
+            let mut damaged = good.clone();
+            damaged[*at as usize..*at as usize + bytes.len()].copy_from_slice(bytes);
+            fs::write(&path, &damaged).expect("write");
+            mismatch(open(), field);
+        }
+        fs::write(&path, &good).expect("write");
+        open().expect("good again");
+        fs::remove_file(&path).expect("remove");
+    };
+    let options = spsc_records(&path).backing(Backing::File);
+    let options = options.capacity_bytes(4096);
+    drop(options.create().expect("create"));
+    damage(one, &|| options.open().map(drop));
+    let options = mpsc_records(&path).backing(Backing::File);
+    let options = options.capacity_bytes(4096).producers(8);
+    drop(options.create().expect("create"));
+    damage(many, &|| options.open().map(drop));
+}
+
+#[test]
+fn a_ring_of_another_kind_or_alignment_is_refused_by_name() {
+    let dir = directory("kinds");
+    let path = |name: &str| dir.0.join(name).display().to_string();
+    let slots = spsc::<u64>(path("slots")).backing(Backing::File);
+    let one = spsc_records(path("one")).backing(Backing::File);
+    let many = mpsc_records(path("many")).backing(Backing::File);
+    drop(slots.create().expect("create"));
+    drop(one.create().expect("create"));
+    drop(many.create().expect("create"));
+    for name in ["slots", "one", "many"] {
+        let open = |named: &str, result: Result<(), OpenError>| {
+            if named == name {
+                result.expect("of this kind");
+            } else {
+                mismatch(result, "kind");
+            }
+        };
+        let path = path(name);
+        let slots = spsc::<u64>(&path).backing(Backing::File);
+        open("slots", slots.open().map(drop));
+        let one = spsc_records(&path).backing(Backing::File);
+        open("one", one.open().map(drop));
+        let many = mpsc_records(&path).backing(Backing::File);
+        open("many", many.open().map(drop));
+    }
+    mismatch(one.record_align(64).open(), "record alignment");
+    mismatch(many.schema(1).open(), "schema version");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The two refusals that most tests ask for: of an option, and of a field that is not as it was asked for.
 
-use annulus::{CreateError, OpenError, Ring};
+use annulus::{CreateError, OpenError};
 
 /// The option `wanted` was refused.
 pub fn no_option<V: std::fmt::Debug>(result: Result<V, CreateError>, wanted: &str) {
@@ -14,7 +14,7 @@ pub fn no_option<V: std::fmt::Debug>(result: Result<V, CreateError>, wanted: &st
 }
 
 /// The ring was refused because its field `wanted` is another.
-pub fn mismatch(result: Result<Ring<annulus::Spsc<u64>>, OpenError>, wanted: &str) {
+pub fn mismatch<V: std::fmt::Debug>(result: Result<V, OpenError>, wanted: &str) {
     match result {
         Err(OpenError::Mismatch {
             field,

@@ -107,36 +107,65 @@ fn the_c_library_has_one_door() {
 
 #[test]
 fn safe_layers_forbid_unsafe() {
-    for layer in ["ring", "wait", "control"] {
-        let source = text(Path::new(&format!("src/{layer}/mod.rs")));
-        assert!(source.contains("#![forbid(unsafe_code)]"), "{layer}");
+    for safe in ["ring", "wait", "control"] {
+        let source = text(Path::new(&format!("src/{safe}/mod.rs")));
+        assert!(source.contains("#![forbid(unsafe_code)]"), "{safe}");
+        // What is forbidden in `mod.rs` is so in all files below it, and no other file is of that layer.
+        let beside = sources()
+            .into_iter()
+            .filter(|path| layer(path) == safe && !path.starts_with(format!("src/{safe}")));
+        assert_eq!(beside.count(), 0, "{safe}");
     }
 }
 
+/// Where `unsafe` may stand beside `src/os` and the one file of the binary that talks to the kernel.
+const ADDRESSES: [&str; 9] = [
+    "src/segment/view.rs",
+    "src/segment/copy.rs",
+    "src/segment/lane.rs",
+    "src/segment/strip.rs",
+    "src/endpoint/slots/loan.rs",
+    "src/endpoint/slots/sample.rs",
+    "src/endpoint/slots/batch.rs",
+    "src/endpoint/records/loan.rs",
+    "src/endpoint/records/sample.rs",
+];
+
+/// These have the one `unsafe fn` that users call to become trusting, and nothing else.
+const TRUSTING: [&str; 4] = [
+    "src/endpoint/slots/producer.rs",
+    "src/endpoint/slots/consumer.rs",
+    "src/endpoint/records/producer.rs",
+    "src/endpoint/records/consumer.rs",
+];
+
 #[test]
 fn unsafe_has_an_address() {
-    let addresses = [
-        "src/segment/view.rs",
-        "src/segment/copy.rs",
-        "src/endpoint/loan.rs",
-        "src/endpoint/sample.rs",
-        "src/endpoint/batch.rs",
-    ];
-    // These two have the one `unsafe fn` that users call to become trusting.
-    let trusting = ["src/endpoint/producer.rs", "src/endpoint/consumer.rs"];
     let of: Vec<PathBuf> = sources()
         .into_iter()
         .chain(files("cli/src", &[".rs"]))
         .collect();
     let violations = on_lines(&of, |path, line| {
         let name = shown(path);
-        // The binary talks to the kernel in one file; `forbid(unsafe_code)` is no use of unsafe.
         let free = name.starts_with("src/os/")
-            || addresses.contains(&name.as_str())
+            || ADDRESSES.contains(&name.as_str())
             || name == "cli/src/sys.rs";
         let door =
-            trusting.contains(&name.as_str()) && line.code.contains("pub unsafe fn trust_peers(");
+            TRUSTING.contains(&name.as_str()) && line.code.contains("pub unsafe fn trust_peers(");
+        // `forbid(unsafe_code)` is no use of unsafe.
         has_word(&line.code, "unsafe") && !free && !door
     });
     none("unsafe outside its addresses", violations);
+}
+
+#[test]
+fn nobody_has_an_address_for_unsafe_who_does_not_need_it() {
+    let idle = ADDRESSES.iter().chain(&TRUSTING).filter(|address| {
+        let path = PathBuf::from(address);
+        on_lines(&[path], |_, line| has_word(&line.code, "unsafe")).is_empty()
+    });
+    none(
+        "an address without unsafe",
+        idle.map(|address| (*address).to_owned()).collect(),
+    );
 }

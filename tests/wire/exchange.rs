@@ -107,7 +107,10 @@ fn a_producer_written_from_the_page_feeds_the_librarys_consumer() {
         let l = layout(capacity, len, 8);
         let mut theirs = PageEnd::attach(&scratch, l, PRODUCER);
         assert!(ring.producer().is_err(), "the seat is taken");
-        assert_eq!(ring.status().expect("status").producers[0].state, Peer::Alive);
+        assert_eq!(
+            ring.status().expect("status").producers[0].state,
+            Peer::Alive
+        );
         let mut rx = ring.consumer().expect("consumer");
         let mut out = vec![0; len as usize];
         let mut sent = 0;

@@ -1,6 +1,7 @@
 //! Golden images: the rings of today equal the committed ones, and the committed ones open and drain.
 
 use crate::exchange::message;
+use crate::record_golden;
 use crate::scratch::{Scratch, repository};
 use annulus::{
     Backing, Parking, Peer, PopError, Producer, Ring, TryPopError, TryPushError, Wait, spsc,
@@ -8,21 +9,22 @@ use annulus::{
 use std::fs;
 use std::path::PathBuf;
 
-/// Bytes that differ from run to run: offset and size. Participants' are here as well.
-const VARIABLE: [(usize, usize); 8] = [
-    (116, 4),       // creator pid
-    (120, 8),       // creator start time
-    (128, 8),       // created at
-    (136, 8),       // instance
-    (5120 + 16, 4), // producer's pid
-    (5120 + 24, 8), // producer's start time
-    (5248 + 16, 4), // consumer's pid
-    (5248 + 24, 8), // consumer's start time
+/// Bytes of the header that differ from run to run: offset and size.
+const VARIABLE: [(usize, usize); 4] = [
+    (116, 4), // creator pid
+    (120, 8), // creator start time
+    (128, 8), // created at
+    (136, 8), // instance
 ];
 
 /// Gives the variable fields that are in use a fixed value.
 fn normalise(bytes: &mut [u8]) {
-    for (i, (at, size)) in VARIABLE.into_iter().enumerate() {
+    let participants = bytes[96..100].try_into().expect("four bytes");
+    let participants = u32::from_le_bytes(participants) as usize;
+    let entries = (0..participants).map(|i| 5120 + 128 * i);
+    // Pid and start time of each participant.
+    let of_entries = entries.flat_map(|at| [(at + 16, 4), (at + 24, 8)]);
+    for (i, (at, size)) in VARIABLE.into_iter().chain(of_entries).enumerate() {
         if bytes[at..at + size].iter().any(|b| *b != 0) {
             bytes[at..at + size].fill(i as u8 + 1);
         }
@@ -30,11 +32,11 @@ fn normalise(bytes: &mut [u8]) {
 }
 
 /// A golden image and what was done to make it.
-struct Golden {
-    name: &'static str,
-    about: &'static str,
-    make: fn(&str),
-    look: fn(&str),
+pub struct Golden {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub make: fn(&str),
+    pub look: fn(&str),
 }
 
 fn typed(path: &str) -> annulus::Options<annulus::Spsc<u64>> {
@@ -58,7 +60,7 @@ fn attached(ring: &Ring<annulus::Spsc<u64>>) -> (Producer<u64>, annulus::Consume
     )
 }
 
-const GOLDEN: [Golden; 5] = [
+const SLOTS: [Golden; 5] = [
     Golden {
         name: "empty-4x8",
         about: "A new ring of 4 slots of u64, never used.",
@@ -212,6 +214,11 @@ const GOLDEN: [Golden; 5] = [
     },
 ];
 
+/// All golden images.
+fn all() -> impl Iterator<Item = &'static Golden> {
+    SLOTS.iter().chain(&record_golden::GOLDEN)
+}
+
 fn golden_path(golden: &Golden) -> PathBuf {
     repository()
         .join("tests/golden")
@@ -262,7 +269,7 @@ fn made_today(golden: &Golden) -> Vec<u8> {
 
 #[test]
 fn rings_made_today_equal_the_golden_images() {
-    for golden in &GOLDEN {
+    for golden in all() {
         let today = made_today(golden);
         let path = golden_path(golden);
         if std::env::var_os("ANNULUS_WRITE_GOLDEN").is_some() {
@@ -280,7 +287,7 @@ fn rings_made_today_equal_the_golden_images() {
 
 #[test]
 fn the_golden_images_open_and_drain_to_the_messages_that_were_put_in() {
-    for golden in &GOLDEN {
+    for golden in all() {
         let text = fs::read_to_string(golden_path(golden)).expect("a committed image");
         let scratch = Scratch::new();
         fs::write(&scratch.0, from_hex(&text)).expect("write");

@@ -1,6 +1,6 @@
 //! The wire format as `docs/WIRE.md` describes it, held against the library from four sides: the tables of the
 //! page against files the library makes, committed images that must open and drain for ever, images made
-//! today that must equal the committed ones, and a peer written from the page alone that talks to the library
+//! today that must equal the committed ones, and peers written from the page alone that talk to the library
 //! in both directions.
 //!
 //! `ANNULUS_WRITE_GOLDEN=1 cargo test --test wire` writes the images anew. That is a new wire version.
@@ -8,5 +8,11 @@
 mod exchange;
 mod golden;
 mod page_end;
+mod page_map;
+mod page_records;
+mod page_taker;
+mod record_exchange;
+mod record_golden;
+mod record_tables;
 mod scratch;
 mod tables;

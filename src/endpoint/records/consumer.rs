@@ -13,8 +13,8 @@ use crate::layout::header;
 use crate::layout::participant::CONSUMER;
 use crate::layout::record::HEADER;
 use crate::ring::close;
-use crate::ring::records::Producers;
 use crate::ring::records::head::{Head, Look, Record};
+use crate::ring::records::{Producers, mpsc};
 use crate::segment::{Bytes, Segment, View};
 use crate::wait::park;
 use crate::wait::strategy::Wait;
@@ -297,6 +297,7 @@ impl<M: Trust> RecordConsumer<M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
+        let many = mender.is_some();
         let poll = |care, signal: &Signal| loop {
             let told = head.gate();
             let look = head.look(&strip, control);
@@ -320,7 +321,9 @@ impl<M: Trust> RecordConsumer<M> {
             }
         };
         let word = &control.consumer_sleep.0;
-        let died = || seat.producers() == Peer::Died;
+        // What the dead have claimed is padded first, so that nothing committed behind it is missed.
+        let drained = || !many || mpsc::is_drained(control);
+        let died = || seat.producers() == Peer::Died && drained();
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PopError::TimedOut),

@@ -11,7 +11,7 @@ use crate::segment::{Bytes, Segment, View};
 use crate::sync::Ordering::Acquire;
 
 /// How many vain looks of a consumer that never waits pass between two of the clock.
-const LOOKS: u32 = 64;
+const LOOKS: u32 = 16;
 /// How long a claim may stay unfinished before its owner is asked about. Most take less.
 const FIRST_NS: u64 = 20_000;
 /// The longest pause between two questions.
@@ -75,10 +75,11 @@ impl Mender {
         }
     }
 
-    /// `true` once in many calls: when a consumer that found nothing shall look after it.
+    /// Whether a consumer that found nothing shall look after it: once in many calls, and always while it waits
+    /// for a claim.
     pub(super) fn now_and_then(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        self.looks.is_multiple_of(LOOKS)
+        self.is_waiting() || self.looks.is_multiple_of(LOOKS)
     }
 
     /// Whether somebody has claimed the next position and not finished.
@@ -93,9 +94,8 @@ impl Mender {
         seat: &Seat,
         head: &Head,
     ) -> Result<bool, Corrupt> {
-        if close::finish_shared(view.control()) {
-            return Ok(true);
-        }
+        // The next look sees it. Not another one at once: a hostile peer could undo it for ever.
+        close::finish_shared(view.control());
         if !head.is_claimed(view.control()) {
             self.at = None;
             return Ok(false);

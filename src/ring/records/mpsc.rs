@@ -29,6 +29,13 @@ pub(crate) fn tail(control: &Control) -> u64 {
     control.tail.0.load(Acquire) & !CLOSED
 }
 
+/// Whether the consumer has passed everything that was ever claimed.
+pub(crate) fn is_drained(control: &Control) -> bool {
+    let tail = tail(control);
+    // Relaxed: the consumer asks, whose own word it is.
+    control.head.0.taken.load(Relaxed) == tail
+}
+
 /// Whether nothing hangs any more on what the dead owner of `entry` announced last. For the holder of its token.
 pub(crate) fn is_settled(control: &Control, entry: &Participant) -> bool {
     // The tail first: all that the dead owner has ever claimed is below it.
