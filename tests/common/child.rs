@@ -271,6 +271,13 @@ pub fn stand_still() {
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
+/// In a child: ends this process as `kill -9` does.
+pub fn kill_myself() -> ! {
+    // SAFETY: takes one integer; SIGKILL has no handler.
+    unsafe { libc::raise(libc::SIGKILL) };
+    unreachable!("nobody survives SIGKILL")
+}
+
 /// Forks. The child runs `work` and exits: 0 when it returned, 1 when it panicked. Only for processes that
 /// play a role and have started no threads.
 pub fn fork(work: impl FnOnce()) -> Forked {
@@ -300,6 +307,18 @@ impl Forked {
             (self.0, 0),
             "the forked child did its work"
         );
+        std::mem::forget(self);
+    }
+}
+
+impl Forked {
+    /// Waits for it to end by SIGKILL.
+    pub fn until_killed(self) {
+        let mut status = 0;
+        // SAFETY: our own child, reaped only here.
+        let reaped = unsafe { libc::waitpid(self.0, &mut status, 0) };
+        assert_eq!(reaped, self.0, "a child can be waited for");
+        assert_eq!(libc::WTERMSIG(status), libc::SIGKILL, "{status:#x}");
         std::mem::forget(self);
     }
 }

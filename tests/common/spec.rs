@@ -134,7 +134,8 @@ impl Spec {
         }
     }
 
-    fn backing(&self) -> Backing {
+    /// The place as the library says it.
+    pub fn backing(&self) -> Backing {
         match self.via {
             Via::Shm => Backing::PosixShm,
             Via::SysvName => Backing::SysV { key: None },
@@ -147,16 +148,20 @@ impl Spec {
         }
     }
 
+    /// What all kinds of ring have in common: all but the capacity.
+    pub fn placed<K: annulus::Kind>(&self, options: Options<K>) -> Options<K> {
+        options
+            .backing(self.backing())
+            .parking(self.parking)
+            .wait_backend(self.back_end)
+            .start_position(self.start)
+    }
+
     fn common<T: annulus::Element + ?Sized>(
         &self,
         options: Options<annulus::Spsc<T>>,
     ) -> Options<annulus::Spsc<T>> {
-        options
-            .backing(self.backing())
-            .capacity(self.capacity)
-            .parking(self.parking)
-            .wait_backend(self.back_end)
-            .start_position(self.start)
+        self.placed(options).capacity(self.capacity)
     }
 
     /// Options for messages of type [`Msg`].
@@ -178,9 +183,9 @@ impl Spec {
         }
     }
 
-    /// Gets at the ring that another process made. `socket` is where a passed descriptor comes from.
-    pub fn open(&self, socket: Option<&Path>) -> AnyRing {
-        let descriptor = match self.via {
+    /// The descriptor of a ring that is found by one. `socket` is where a passed one comes from.
+    pub fn descriptor(&self, socket: Option<&Path>) -> Option<OwnedFd> {
+        match self.via {
             Via::MemfdPassed => {
                 let path = socket.expect("a socket to receive from");
                 Some(pass::receive(
@@ -190,8 +195,12 @@ impl Spec {
             // SAFETY: the parent left this number to us, and nothing else of this process uses it.
             Via::MemfdInherited => Some(unsafe { OwnedFd::from_raw_fd(INHERITED) }),
             _ => None,
-        };
-        match (self.kind, descriptor) {
+        }
+    }
+
+    /// Gets at the ring that another process made. `socket` is where a passed descriptor comes from.
+    pub fn open(&self, socket: Option<&Path>) -> AnyRing {
+        match (self.kind, self.descriptor(socket)) {
             (Kind::Typed, None) => AnyRing::Typed(self.typed().open().expect("a ring")),
             (Kind::Bytes, None) => AnyRing::Bytes(self.bytes().open().expect("a ring")),
             (Kind::Typed, Some(fd)) => {
@@ -210,13 +219,18 @@ impl Spec {
 
     /// Panics if something of `ring`, which was unlinked, is still to be found on this machine.
     pub fn assert_gone(&self, ring: &AnyRing) {
-        let there = match ring.backing() {
+        self.assert_no_trace(ring.backing(), ring.instance());
+    }
+
+    /// Panics if something of the unlinked ring with this place and number is still to be found.
+    pub fn assert_no_trace(&self, backing: Backing, instance: u64) {
+        let there = match backing {
             Backing::SysV { key: Some(key) } => sysv_has(key),
             Backing::File => Path::new(&self.name).exists(),
             _ => false,
         };
         assert!(!there, "{self:?} left its memory behind");
-        for part in [self.name.clone(), format!("{:016x}", ring.instance())] {
+        for part in [self.name.clone(), format!("{instance:016x}")] {
             let left = shm_names_with(&part);
             assert!(left.is_empty(), "left behind: {left:?}");
         }

@@ -8,6 +8,7 @@ use super::flow::{AnyRing, Rx, Tx};
 use super::pass;
 use super::spec::{self, Spec, Via};
 use annulus::{Peer, PopError, TryPopError};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -84,18 +85,18 @@ pub fn receive(args: &Args) {
     child::report(&got.to_string());
 }
 
-/// Starts a child that gets at `ring` as `spec` says.
-fn start(role: &str, spec: &Spec, ring: &AnyRing, args: Args) -> Child {
+/// Starts a child that gets at the ring of `spec` as that says; `descriptor` is the ring's, if it has one.
+pub fn start(role: &str, spec: &Spec, descriptor: Option<BorrowedFd<'_>>, args: Args) -> Child {
     let dir = TempDir::new("socket");
     let (listener, path) = spec::socket_in(&dir);
     let mut start = Start::new(role, args.with("socket", path));
     if spec.via == Via::MemfdInherited {
-        start = start.inherit(ring.descriptor().expect("a memfd has one"));
+        start = start.inherit(descriptor.expect("a memfd has one"));
     }
     let child = start.go();
     if spec.via == Via::MemfdPassed {
         let (peer, _) = listener.accept().expect("the child connects");
-        pass::send(&peer, ring.descriptor().expect("a memfd has one"));
+        pass::send(&peer, descriptor.expect("a memfd has one"));
     }
     child
 }
@@ -113,8 +114,8 @@ pub fn flow(spec: &Spec, count: u64, lazy: u64) -> u64 {
     let _gone = Cleanup(|| spec.remove());
     let ring = spec.create();
     let args = spec.args().with("count", count).with("lazy", lazy);
-    let mut sender = start("send", spec, &ring, args.clone());
-    let mut receiver = start("receive", spec, &ring, args);
+    let mut sender = start("send", spec, ring.descriptor(), args.clone());
+    let mut receiver = start("receive", spec, ring.descriptor(), args);
     for child in [&mut sender, &mut receiver] {
         child.expect("ready");
     }
