@@ -10,8 +10,11 @@ use crate::ring::records::repair::{Announcements, Repair};
 use crate::segment::{Bytes, Segment, View};
 use crate::sync::Ordering::Acquire;
 
-/// How many vain looks of a consumer that never waits pass between two of the clock.
-const LOOKS: u32 = 16;
+/// How many vain looks of a consumer that never waits pass between two of the clock. Few, because they may be far
+/// apart.
+const LOOKS: u32 = 4;
+/// How long to leave the producers' tail alone after a look at it.
+const LOOK_NS: u64 = 5_000;
 /// How long a claim may stay unfinished before its owner is asked about. Most take less.
 const FIRST_NS: u64 = 20_000;
 /// The longest pause between two questions.
@@ -94,19 +97,21 @@ impl Mender {
         seat: &Seat,
         head: &Head,
     ) -> Result<bool, Corrupt> {
+        let now = clock::monotonic_ns();
+        if now < self.next_ns {
+            return Ok(false);
+        }
         // The next look sees it. Not another one at once: a hostile peer could undo it for ever.
         close::finish_shared(view.control());
         if !head.is_claimed(view.control()) {
             self.at = None;
+            self.next_ns = now.saturating_add(LOOK_NS);
             return Ok(false);
         }
-        let now = clock::monotonic_ns();
         if self.at != Some(head.next()) {
             self.at = Some(head.next());
             self.pause_ns = FIRST_NS;
             self.next_ns = now.saturating_add(FIRST_NS);
-        }
-        if now < self.next_ns {
             return Ok(false);
         }
         self.next_ns = now.saturating_add(self.pause_ns);
