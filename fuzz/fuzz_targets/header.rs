@@ -21,9 +21,9 @@ fn fingerprint(name: &str, size: u64, align: u64) -> u64 {
 fn offset(raw: u16, stride: u64, capacity: u64) -> u64 {
     let raw = u64::from(raw);
     match raw % 8 {
-        0 => raw / 8 % 256 & !3,
+        0 => (raw / 8 % 256) & !3,
         1 => CONTROL + raw / 8 % 4 * 128,
-        2 => TABLE + raw / 8 % 256 & !3,
+        2 => (TABLE + raw / 8 % 256) & !3,
         3 => DATA + raw / 8 % (capacity * stride),
         // Mostly ready words: they are where the protocol lives.
         _ => DATA + raw / 8 % capacity * stride,

@@ -3,7 +3,10 @@
 //! Only the public interface of the library is used. Rings are sealed memory files, so nothing is left behind
 //! and nothing can be truncated under the library's hands. Every wait has a deadline of a few microseconds.
 
-use annulus::{Ring, Wait, spsc};
+use annulus::{
+    MpscRecords, RecordConsumer, RecordKind, RecordProducer, Ring, SpscRecords, Wait, mpsc_records,
+    spsc, spsc_records,
+};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -13,7 +16,7 @@ use std::time::{Duration, Instant};
 pub const CONTROL: u64 = 4096;
 /// The participant table.
 pub const TABLE: u64 = 5120;
-/// Slot 0.
+/// Slot 0; the first record, in a ring with room for at most 23 producers.
 pub const DATA: u64 = 8192;
 
 /// A memory file of `len` bytes, zero but for `parts` (offset and bytes), that can no longer shrink.
@@ -43,7 +46,8 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_micros(20)
 }
 
-/// Opens the ring behind `fd`, as bytes and as two types, and uses it in every way. Errors are fine.
+/// Opens the ring behind `fd`, as slots of bytes and of two types and as records of both kinds, and uses it in
+/// every way. Errors are fine.
 pub fn exercise(fd: OwnedFd) {
     let open = |fd: &OwnedFd| fd.try_clone().expect("dup");
     if let Ok(ring) = spsc::<u64>("fuzz")
@@ -58,6 +62,7 @@ pub fn exercise(fd: OwnedFd) {
     {
         use_values(&ring);
     }
+    exercise_records(&fd);
     if let Ok(ring) = spsc::<[u8]>("fuzz").prefault(false).open_descriptor(fd) {
         // One message must not cost a gigabyte of this process's memory.
         if ring.slot_size() <= 1 << 16 {
@@ -66,7 +71,7 @@ pub fn exercise(fd: OwnedFd) {
     }
 }
 
-fn use_values<T: annulus::Element + Default + Copy>(ring: &Ring<T>) {
+fn use_values<T: annulus::Element + Default + Copy>(ring: &Ring<annulus::Spsc<T>>) {
     let value = T::default();
     let wait = Wait::park().spin_for(Duration::ZERO);
     let _ = (
@@ -109,7 +114,7 @@ fn use_values<T: annulus::Element + Default + Copy>(ring: &Ring<T>) {
     assert!(ring.producer().is_err() || ring.consumer().is_ok() || ring.status().is_ok());
 }
 
-fn use_bytes(ring: &Ring<[u8]>) {
+fn use_bytes(ring: &Ring<annulus::Spsc<[u8]>>) {
     let mut bytes = vec![0; ring.slot_size()];
     let wait = Wait::spin();
     let _ = ring.status();
@@ -140,4 +145,85 @@ fn use_bytes(ring: &Ring<[u8]>) {
         ring.producer().is_ok(),
         ring.status(),
     );
+}
+
+/// Opens the ring of records behind `fd` and uses it in every way.
+pub fn exercise_records(fd: &OwnedFd) {
+    let open = || fd.try_clone().expect("dup");
+    if let Ok(ring) = spsc_records("fuzz").prefault(false).open_descriptor(open()) {
+        use_records::<SpscRecords>(&ring);
+    }
+    if let Ok(ring) = mpsc_records("fuzz").prefault(false).open_descriptor(open()) {
+        use_records::<MpscRecords>(&ring);
+    }
+}
+
+fn use_records<K: RecordKind>(ring: &Ring<K>) {
+    let _ = (ring.status(), ring.is_current(), ring.record_align());
+    let mut out = Vec::new();
+    // The consumer's first look, then the producers'; any of them may find the words corrupt.
+    let mut rx = ring.consumer().ok();
+    let mut txs: Vec<_> = (0..2).filter_map(|_| ring.producer().ok()).collect();
+    for round in 0..3 {
+        if let Some(rx) = &mut rx {
+            take_records(rx, &mut out);
+        }
+        for tx in &mut txs {
+            push_records(tx, round);
+        }
+        if let Some(tx) = txs.first_mut() {
+            // Left behind; whoever has the place next goes on.
+            let _ = tx.try_claim(9).map(std::mem::forget);
+        }
+        if round == 1 {
+            drop(txs.pop());
+            txs.extend(ring.producer().ok());
+        }
+        let status = ring.status().expect("the kernel answers");
+        assert!(status.len <= status.capacity);
+    }
+    if let Some(rx) = &mut rx {
+        take_records(rx, &mut out);
+    }
+    // Leave in order, come again, and close.
+    drop((rx, txs));
+    let (tx, rx) = (ring.producer().ok(), ring.consumer().ok());
+    tx.into_iter().for_each(RecordProducer::close);
+    rx.into_iter().for_each(RecordConsumer::close);
+    let _ = (ring.producer().is_ok(), ring.consumer().is_ok());
+}
+
+fn push_records<K: RecordKind>(tx: &mut RecordProducer<K>, round: usize) {
+    let wait = Wait::park().spin_for(Duration::ZERO);
+    let most = tx.max_record();
+    // One message must not cost a gigabyte of this process's memory.
+    let bytes = vec![round as u8; most.min(1 << 12)];
+    let (half, third) = (bytes.len() / 2, bytes.len() / 3);
+    let _ = tx.try_push_tagged(round as u16, &bytes[..third]);
+    let _ = tx.try_push_vectored(1, &[&bytes[half..], b"", b"abc"]);
+    let _ = tx.try_push_many(&[b"", &bytes[..5], &bytes[third..], b"12345678"]);
+    let _ = tx.push_until(&bytes, wait, soon());
+    assert!(tx.try_claim(most + 1).is_err());
+    if let Ok(mut loan) = tx.try_claim(half) {
+        loan.write_at(third, &bytes[..half - third]);
+        loan.commit_len(third);
+    }
+    let _ = tx.try_claim(third).map(|loan| loan.abort());
+}
+
+fn take_records(rx: &mut RecordConsumer, out: &mut Vec<u8>) {
+    let capacity = rx.capacity_bytes();
+    let _ = rx.try_pop_into(out);
+    if let Ok(sample) = rx.try_sample() {
+        assert!(sample.len() as u64 + 8 <= capacity);
+        let _ = (sample.read::<u64>(), sample.copy_to(&mut [0; 9]));
+        sample.read_at(sample.len(), &mut []);
+    }
+    let _ = rx.try_peek().map(|sample| sample.to_vec().len());
+    let _ = rx.pop_into_until(out, Wait::spin(), soon());
+    let mut drain = rx.drain(5);
+    while drain.next_into(out).is_some() {
+        assert!(out.len() as u64 + 8 <= capacity);
+    }
+    let _ = (rx.is_empty(), rx.producer_state());
 }

@@ -67,7 +67,7 @@ fn a_consumer_of_many_producers_that_waits_uses_next_to_no_processor_time() {
         let idle: Vec<_> = (0..3).map(|_| made.producer().expect("a place")).collect();
         let mut child = Child::start("wait for a record", ring.args());
         let spent: u64 = child.hear().parse().expect("a number");
-        assert!(spent < 6_000, "{ring:?}: {spent} us in 300 ms");
+        assert!(spent < 15_000, "{ring:?}: {spent} us in 300 ms");
         child.finish();
         drop(idle);
         ring.unlink(&made);
@@ -104,7 +104,7 @@ fn three_producers_that_sleep_for_want_of_room_all_wake_when_the_consumer_drains
                     let told = child.hear();
                     let (at, spent) = told.split_once(' ').expect("two numbers");
                     let spent: u64 = spent.parse().expect("a number");
-                    assert!(spent < 6_000, "{ring:?}: {spent} us asleep");
+                    assert!(spent < 15_000, "{ring:?}: {spent} us asleep");
                     at.parse::<u64>().expect("a number").saturating_sub(began)
                 });
                 woken.max().expect("three")

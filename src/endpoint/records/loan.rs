@@ -9,6 +9,9 @@ use std::ops::{Deref, DerefMut};
 /// dropping it, or dying with it, sends nothing.
 ///
 /// What was not written holds bytes of an earlier lap.
+///
+/// Where producers share the ring, the consumer comes to a stop before a loan: commit or drop it soon. One that
+/// is forgotten (`mem::forget`) holds everybody up until its producer claims again or is gone.
 #[derive(Debug)]
 #[must_use = "dropping a loan gives the room back without sending anything"]
 pub struct RecordLoan<'a, K: RecordKind, M: Trust = Untrusted> {

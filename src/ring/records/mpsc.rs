@@ -147,7 +147,8 @@ impl Tail {
             // Acquire Z1: pairs with the Release in `Head::release`: the same, of what was not yet announced.
             Exactly::Yes => (CorruptWord::Head, control.head.0.wiped.load(Acquire)),
         };
-        // A tail that others have moved meanwhile may be behind what the consumer has come to: negative.
+        // Negative if others have moved the tail meanwhile, and the consumer has come further than `seen`; or if
+        // it lies, which buys no more room than an empty ring has.
         let used = seen.wrapping_sub(free) as i64;
         if used > 2 * self.shape.capacity as i64 {
             return Room::Corrupt(Corrupt {
@@ -156,7 +157,9 @@ impl Tail {
                 found: free,
             });
         }
-        let limit = free.wrapping_add(self.shape.capacity);
+        let limit = seen
+            .wrapping_sub(used.max(0) as u64)
+            .wrapping_add(self.shape.capacity);
         if limit.wrapping_sub(self.limit) as i64 > 0 {
             self.limit = limit;
         }
