@@ -7,7 +7,7 @@
 use super::super::words::Words;
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
 use crate::layout::record::{self, HEADER, Shape};
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::Acquire;
 use crate::sync::fence;
 
 /// What an onlooker finds at its position.
@@ -64,6 +64,11 @@ impl Onlooker {
             let word = record::untaken(found);
             // What looks taken is a record of this lap only if the consumer has passed it.
             let stale = found != word && untaken;
+            if stale && !self.is_untaken(control) {
+                // The mark is of this lap after all: the consumer has come by. (Z2 shows it as passed by now.)
+                passed += self.shape.align;
+                continue;
+            }
             let total = self.shape.total(record::len(word));
             let is_there = !stale && record::is_header(word) && total <= self.shape.room(self.next);
             if is_there && record::is_ready(word) {
@@ -97,8 +102,9 @@ impl Onlooker {
     /// How many bytes were missed, if the producer may have come round to the next position. Then the place is
     /// where the consumer is.
     fn missed(&mut self, control: &Control) -> Option<u64> {
-        // Relaxed: ordered by the fence before.
-        let limit = control.tail.0.load(Relaxed);
+        // Acquire O1: after the fence before it, and so that where the consumer was when this limit was given is
+        // seen below.
+        let limit = control.tail.0.load(Acquire);
         // At the limit itself it may have cleared the place of a header.
         if (limit.wrapping_sub(self.next) as i64) < self.shape.capacity as i64 {
             return None;

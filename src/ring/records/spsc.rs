@@ -183,8 +183,8 @@ impl Tail {
         self.limit = limit;
         if limit.wrapping_sub(self.told) as i64 > 0 {
             self.told = limit;
-            // Relaxed: ordered by the fence.
-            control.tail.0.store(limit, Relaxed);
+            // Release O1: whoever sees this limit sees how far the consumer was when it was given.
+            control.tail.0.store(limit, Release);
             // Release O1: whoever reads what is written from here on, and then looks, finds this limit.
             fence(Release);
         }
