@@ -17,9 +17,10 @@ use mutants::{MUTANTS, Mutant};
 
 /// What a copy consists of, relative to the repository.
 const SHIPPED: [&str; 3] = ["src/layout", "src/ring", "src/wait"];
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
     "loom-tests/src/layout.rs",
     "loom-tests/src/rig.rs",
+    "loom-tests/src/rig_records.rs",
     "loom-tests/src/sync.rs",
     "loom-tests/src/bells.rs",
 ];
@@ -99,6 +100,7 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
 mod {name} {{
     #[path = {layout:?}] mod layout;
     #[path = {rig:?}] mod rig;
+    #[path = {rig_records:?}] mod rig_records;
     #[path = {sync:?}] mod sync;
     #[path = {bells:?}] mod bells;
     #[path = {ring:?}] mod ring;
@@ -109,8 +111,9 @@ mod {name} {{
         file = mutant.model.0,
         layout = at(OURS[0]),
         rig = at(OURS[1]),
-        sync = at(OURS[2]),
-        bells = at(OURS[3]),
+        rig_records = at(OURS[2]),
+        sync = at(OURS[3]),
+        bells = at(OURS[4]),
         ring = at("src/ring/mod.rs"),
         wait = at("src/wait/mod.rs"),
         model = at(&model),

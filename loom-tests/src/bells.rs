@@ -1,7 +1,6 @@
 //! What the models sleep on: a futex, a semaphore, nothing. None of them knows of time, so a wake-up that is lost
 //! is a deadlock, which loom reports.
 
-use crate::layout::control::ASLEEP;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::Bell;
@@ -33,10 +32,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Bell for FutexBell {
-    fn sleep(&self, word: &AtomicU32, _deadline_ns: u64) {
+    fn sleep(&self, word: &AtomicU32, said: u32, _deadline_ns: u64) {
         let bucket = locked(&self.bucket);
         // Relaxed: as the kernel does it, under the lock of the waiters' bucket.
-        if word.load(Relaxed) == ASLEEP {
+        if word.load(Relaxed) == said {
             drop(self.waiters.wait(bucket));
         }
     }
@@ -65,7 +64,7 @@ impl NewBell for SemaphoreBell {
 }
 
 impl Bell for SemaphoreBell {
-    fn sleep(&self, _word: &AtomicU32, _deadline_ns: u64) {
+    fn sleep(&self, _word: &AtomicU32, _said: u32, _deadline_ns: u64) {
         let mut posts = locked(&self.posts);
         while *posts == 0 {
             posts = self
@@ -90,7 +89,7 @@ impl Bell for SemaphoreBell {
 pub(crate) struct NoBell;
 
 impl Bell for NoBell {
-    fn sleep(&self, _word: &AtomicU32, _deadline_ns: u64) {
+    fn sleep(&self, _word: &AtomicU32, _said: u32, _deadline_ns: u64) {
         panic!("nobody sleeps in this model");
     }
 

@@ -5,5 +5,7 @@
 pub(crate) mod control;
 #[path = "../../src/layout/participant.rs"]
 pub(crate) mod participant;
+#[path = "../../src/layout/record.rs"]
+pub(crate) mod record;
 #[path = "../../src/layout/word.rs"]
 pub(crate) mod word;

@@ -16,6 +16,7 @@
 mod bells;
 mod layout;
 mod rig;
+mod rig_records;
 mod sync;
 
 pub mod models;

@@ -3,13 +3,14 @@
 //! The two ends do what the endpoints do, in the same order, without bytes, kernel and time. Payload is one
 //! plain `u64` per slot that loom watches: two unordered accesses of which one is a write end the model.
 
-use crate::layout::control::SpscControl;
+use crate::layout::control::Control;
 use crate::layout::word;
-use crate::ring::spsc::{Corrupt, Head, Look, Room, Tail};
+use crate::ring::corrupt::Corrupt;
+use crate::ring::spsc::{Head, Look, Room, Tail};
 use crate::ring::words::Words;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU64, spin_hint};
-use crate::wait::park::{self, Bell, Fences, Notified};
+use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use loom::cell::UnsafeCell;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -99,7 +100,7 @@ unsafe impl Sync for Payload {}
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) slots: Slots,
-    pub(crate) control: SpscControl,
+    pub(crate) control: Control,
     pub(crate) capacity: u64,
     payload: Vec<Payload>,
 }
@@ -125,7 +126,7 @@ impl Rig {
                 words: words.into_iter().map(AtomicU64::new).collect(),
                 crossing,
             },
-            control: SpscControl::new(start),
+            control: Control::new(start),
             capacity,
             payload: (0..capacity).map(|_| Payload(UnsafeCell::new(0))).collect(),
         })
@@ -270,8 +271,8 @@ impl Producer {
                 Pushed::Full => {
                     let rig = Arc::clone(&self.rig);
                     let word = &rig.control.producer_sleep.0;
-                    park::nap(word, bell, fences, u64::MAX, u64::MAX, || {
-                        self.room(Ask::Slot) == Pushed::Full
+                    park::nap(word, Sleepers::One, bell, fences, u64::MAX, || {
+                        (self.room(Ask::Slot) == Pushed::Full).then_some(u64::MAX)
                     });
                 }
                 end => return end,
@@ -371,8 +372,8 @@ impl Consumer {
                 _ => {
                     let rig = Arc::clone(&self.rig);
                     let word = &rig.control.consumer_sleep.0;
-                    park::nap(word, bell, fences, u64::MAX, u64::MAX, || {
-                        self.look() == Look::Empty
+                    park::nap(word, Sleepers::One, bell, fences, u64::MAX, || {
+                        (self.look() == Look::Empty).then_some(u64::MAX)
                     });
                 }
             }

@@ -76,4 +76,70 @@ models! {
         a_ring_of_given_up_slots_is_passed_once
         successors_survive_any_word
     }
+    records_publish {
+        a_record_that_is_seen_is_whole
+        the_fast_look_alone_sees_whole_records
+        records_of_any_length_come_in_order
+        bytes_of_a_loan_that_was_given_up_are_no_records
+        no_record_committed_before_the_close_is_missed
+    }
+    records_full {
+        the_gate_hands_back_only_records_that_were_read
+        the_head_hands_back_only_records_that_were_read
+        the_head_is_asked_while_the_gate_lags
+        a_producer_ahead_of_the_gate_keeps_its_records_in_order
+    }
+    records_wrap {
+        records_cross_every_wrap
+        successors_find_their_place_among_records
+    }
+    records_crash {
+        a_producer_of_records_killed_anywhere_loses_only_what_it_had_not_committed
+        a_producer_killed_while_it_pads_is_succeeded
+        a_consumer_of_records_killed_anywhere_loses_nothing
+        a_consumer_killed_at_padding_is_succeeded
+    }
+    mpsc_claim {
+        two_producers_share_a_ring
+        runs_and_loans_come_in_order
+        the_gate_hands_back_only_what_was_wiped
+        the_head_hands_back_only_what_was_wiped
+    }
+    mpsc_repair {
+        a_producer_killed_anywhere_loses_only_what_it_had_not_committed
+        a_run_whose_producer_dies_is_cleared_up_behind_what_was_committed
+        a_loan_whose_producer_dies_leaves_no_bytes_behind
+        the_living_go_on_behind_the_dead
+        of_two_dead_that_announced_one_position_the_winner_is_found
+        a_dead_claim_ends_where_the_next_begins
+        a_dead_loser_that_announced_less_changes_nothing
+        a_producer_that_waits_for_room_is_not_waited_for
+        a_repairer_may_die_as_well
+    }
+    mpsc_wipe {
+        a_consumer_killed_while_it_wipes_is_succeeded
+    }
+    mpsc_close {
+        no_claim_comes_after_the_close
+        a_loan_of_one_of_many_outlives_the_close
+        nothing_committed_before_a_shared_close_is_missed
+        no_claim_comes_after_the_consumers_close
+        a_producer_may_die_closing
+    }
+    mpsc_park {
+        producers_asleep_on_one_word_are_all_woken
+        a_close_wakes_all_producers
+        a_consumer_asleep_is_woken_by_either_producer
+    }
+    records_lies {
+        a_lying_header_is_reported_or_stays_inside
+        a_ring_of_padding_is_passed_once
+        lying_positions_buy_nothing_outside
+        a_repair_of_lies_stays_inside
+    }
+    records_observe {
+        a_mark_of_the_lap_before_is_no_record
+        an_onlooker_that_is_lapped_goes_forward
+        an_onlooker_is_told_the_end_behind_the_last_record
+    }
 }

@@ -3,7 +3,8 @@
 use crate::bells::NoBell;
 use crate::layout::control::CLOSED_BY_CONSUMER;
 use crate::rig::{Ask, Consumer, Outcomes, Pushed, Rig, bounded, exhaustive};
-use crate::ring::spsc::{Look, close_consumer, close_producer, consumer_closed, producer_closed};
+use crate::ring::close::{close_consumer, close_producer, consumer_closed, producer_closed};
+use crate::ring::spsc::Look;
 use crate::sync::Ordering::Relaxed;
 use crate::wait::park::{self, Fences, Notified};
 

@@ -9,7 +9,8 @@
 
 use crate::bells::{FutexBell, NewBell};
 use crate::rig::{Ask, Consumer, Outcomes, Producer, Pushed, Rig, bounded};
-use crate::ring::spsc::{Look, close_producer};
+use crate::ring::close::close_producer;
+use crate::ring::spsc::Look;
 use crate::sync::spin_hint;
 use crate::wait::park::Fences;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use crate::layout::word;
 use crate::rig::{Ask, Pushed, Rig, exhaustive};
-use crate::ring::spsc::{Corrupt, CorruptWord, Head, Look, Room, Tail};
+use crate::ring::corrupt::{Corrupt, CorruptWord};
+use crate::ring::spsc::{Head, Look, Room, Tail};
 use crate::ring::words::Words;
 use crate::sync::Ordering::Relaxed;
 
