@@ -370,7 +370,7 @@ impl fmt::Display for EndpointError {
             Self::NoPlace { places } => {
                 write!(
                     f,
-                    "all {places} places for producers are taken; create the ring with more"
+                    "all {places} places for producers are taken, or wait for the consumer to pass what their dead owners left"
                 )
             }
             Self::Closed => {

@@ -73,8 +73,9 @@ impl Observer {
     /// Passes over all records that are there.
     pub fn skip_to_newest(&mut self) {
         let strip = self.view.strip();
-        // Bounded: at most a ring of the smallest records, and as many again while it looks.
-        for _ in 0..2 * self.view.strip().capacity_bytes() / 8 {
+        let start = self.onlooker.position();
+        // Bounded: a ring of records, and as many again that come while it looks.
+        while self.onlooker.position().wrapping_sub(start) <= 2 * strip.capacity_bytes() {
             let seen = self.onlooker.look(&strip, self.view.control(), |_, _| ());
             if matches!(seen, observe::Seen::Empty | observe::Seen::Closed) {
                 return;

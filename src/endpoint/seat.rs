@@ -84,37 +84,41 @@ impl Seat {
     }
 
     /// Takes any of the first `places` entries for a producer. That of a dead owner is taken only if `settled`
-    /// says that nothing hangs on it any more, and after all others.
+    /// says that nothing hangs on it any more; others of that sort are cleared on the way, so that nobody is told
+    /// of old deaths.
     pub(crate) fn take_any(
         segment: &Segment,
         regions: &Regions,
         places: u32,
         settled: impl Fn(&Participant) -> bool,
     ) -> Result<Self, EndpointError> {
-        for of_the_dead in [false, true] {
-            for index in 0..places {
-                let entry = regions.participant(index);
-                // Acquire T1: a first glance, to be repeated with the token in hand.
-                let active = entry.state.load(Acquire) == ACTIVE;
-                if active != of_the_dead || segment.tokens.is_held(index)? {
-                    continue;
-                }
-                let Some(token) = segment.tokens.try_hold(index)? else {
-                    continue;
-                };
-                if predecessor_in(entry) != Peer::Died || settled(entry) {
-                    return Ok(Self::held(
-                        segment,
-                        regions,
-                        index,
-                        participant::PRODUCER,
-                        token,
-                    ));
+        let mut taken = None;
+        for index in 0..places {
+            let entry = regions.participant(index);
+            // Acquire T1: a first glance, to be repeated with the token in hand.
+            let active = entry.state.load(Acquire) == ACTIVE;
+            let wanted = active || taken.is_none();
+            if !wanted || segment.tokens.is_held(index)? {
+                continue;
+            }
+            let Some(token) = segment.tokens.try_hold(index)? else {
+                continue;
+            };
+            let died = predecessor_in(entry) == Peer::Died;
+            if died && !settled(entry) {
+                token.release();
+            } else if taken.is_none() {
+                let role = participant::PRODUCER;
+                taken = Some(Self::held(segment, regions, index, role, token));
+            } else {
+                if died {
+                    // Release T1: as in `Seat::drop`.
+                    entry.state.store(LEFT, Release);
                 }
                 token.release();
             }
         }
-        Err(EndpointError::NoPlace { places })
+        taken.ok_or(EndpointError::NoPlace { places })
     }
 
     fn held(segment: &Segment, regions: &Regions, index: u32, role: u32, token: Token) -> Self {
@@ -143,6 +147,11 @@ impl Seat {
         // Release T1: the fields above are visible to whoever acquires the state.
         entry.state.store(ACTIVE, Release);
         self.settled = true;
+    }
+
+    /// Whether this process took the entry, and is not a forked child of the one that did.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == process::pid()
     }
 
     /// How the last endpoint at this end went.
@@ -189,7 +198,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.pid != process::pid() {
+        if !self.is_ours() {
             // In a forked child: the seat is the parent's.
             return;
         }

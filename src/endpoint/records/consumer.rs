@@ -267,9 +267,12 @@ impl<M: Trust> RecordConsumer<M> {
         let mut look = self.head.look(&strip, control);
         if let (Look::Empty, Some(mender)) = (look, &mut self.mender)
             && mender.now_and_then()
-            && mender.mend(&self.view, &self.seat, &self.head)?
         {
-            look = self.head.look(&strip, control);
+            look = match mender.mend(&self.view, &self.seat, &self.head) {
+                Ok(false) => look,
+                Ok(true) => self.head.look(&strip, control),
+                Err(e) => Look::Corrupt(e),
+            };
         }
         if self.head.gate() != told {
             let _ = self.signal.notify(&control.producer_sleep.0);
@@ -315,7 +318,7 @@ impl<M: Trust> RecordConsumer<M> {
             };
             match mender.mend(view, seat, head) {
                 Ok(true) => {}
-                Ok(false) if mender.is_waiting() => break Poll::Soon,
+                Ok(false) if head.is_claimed(control) => break Poll::Soon,
                 Ok(false) => break Poll::Nothing,
                 Err(e) => break Poll::Found(Err(PopError::Corrupt(e))),
             }

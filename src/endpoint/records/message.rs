@@ -74,6 +74,15 @@ macro_rules! messages {
             )+
         }
 
+        const _: () = {
+            // Two types with one tag do not compile.
+            #[allow(dead_code)]
+            #[repr(u16)]
+            enum Tags {
+                $($message = $tag,)+
+            }
+        };
+
         $(
             impl $crate::Message for $message {
                 const TAG: u16 = $tag;

@@ -48,7 +48,8 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         let control = view.control();
         let shared = geometry.kind == header::KIND_MPSC;
         let mut seat = if shared {
-            let settled = |entry: &_| mpsc::is_settled(control, entry);
+            let (strip, shape) = (view.strip(), geometry.shape());
+            let settled = |entry: &_| mpsc::is_settled(&strip, control, shape, entry);
             Seat::take_any(segment, &view, geometry.producers(), settled)?
         } else {
             Seat::take(segment, &view, 0, PRODUCER)?
@@ -159,7 +160,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// # Errors
     /// As [`try_push`](RecordProducer::try_push).
     pub fn try_push_vectored(&mut self, tag: u16, parts: &[&[u8]]) -> Result<(), TryPushError> {
-        let len = self.check(parts.iter().map(|part| part.len()).sum())?;
+        let len = self.check(length_of(parts))?;
         let claim = self.claim_now(len)?;
         self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
         Ok(())
@@ -175,7 +176,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         parts: &[&[u8]],
         wait: Wait,
     ) -> Result<(), PushError> {
-        let len = self.check(parts.iter().map(|part| part.len()).sum())?;
+        let len = self.check(length_of(parts))?;
         let claim = self.claim_wait(len, wait, None)?;
         self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
         Ok(())
@@ -311,6 +312,10 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// Gives `claim` up.
     pub(super) fn abort(&mut self, claim: Claim<K>) {
+        if !self.seat.is_ours() {
+            // In a forked child: the claim is the parent's.
+            return;
+        }
         self.tail.abort(self.view.strip(), claim);
         if self.shared {
             // The consumer may be asleep before it, with records of others behind it.
@@ -445,6 +450,13 @@ impl<M: Trust> RecordProducer<SpscRecords, M> {
     pub fn is_empty(&self) -> bool {
         self.lag_bytes() == 0
     }
+}
+
+/// Bytes of all `parts` together.
+fn length_of(parts: &[&[u8]]) -> usize {
+    parts
+        .iter()
+        .fold(0, |sum: usize, part| sum.saturating_add(part.len()))
 }
 
 /// Copies `parts` one behind the other.

@@ -15,6 +15,8 @@ pub struct RecordSample<'a, M: Trust = Untrusted> {
     record: Record,
     /// Whether dropping it takes the record out of the ring.
     takes: bool,
+    /// Whether this thread was unwinding already when it was made.
+    panicking: bool,
 }
 
 impl<'a, M: Trust> RecordSample<'a, M> {
@@ -24,6 +26,7 @@ impl<'a, M: Trust> RecordSample<'a, M> {
             consumer,
             record,
             takes,
+            panicking: std::thread::panicking(),
         }
     }
 
@@ -112,7 +115,7 @@ impl<M: Trust> Drop for RecordSample<'_, M> {
     #[inline]
     fn drop(&mut self) {
         // A record that somebody panicked over was not dealt with: it stays for the successor.
-        if self.takes && !std::thread::panicking() {
+        if self.takes && std::thread::panicking() == self.panicking {
             self.consumer.release(self.record);
         }
     }

@@ -9,12 +9,17 @@ use std::ops::Deref;
 #[derive(Debug)]
 pub struct Sample<'a, T: Element + ?Sized, M: Trust = Untrusted> {
     consumer: &'a mut Consumer<T, M>,
+    /// Whether this thread was unwinding already when it was made.
+    panicking: bool,
 }
 
 impl<'a, T: Element + ?Sized, M: Trust> Sample<'a, T, M> {
     #[inline(always)]
     pub(super) fn new(consumer: &'a mut Consumer<T, M>) -> Self {
-        Self { consumer }
+        Self {
+            consumer,
+            panicking: std::thread::panicking(),
+        }
     }
 
     /// Gives the slot back. The same as dropping the sample.
@@ -42,7 +47,7 @@ impl<T: Element + ?Sized, M: Trust> Drop for Sample<'_, T, M> {
     #[inline]
     fn drop(&mut self) {
         // A message that somebody panicked over was not dealt with: it stays for the successor.
-        if !std::thread::panicking() {
+        if std::thread::panicking() == self.panicking {
             self.consumer.release();
         }
     }

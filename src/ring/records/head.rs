@@ -81,10 +81,12 @@ impl Head {
         if unwiped > shape.capacity || !shape.is_aligned(wiped) {
             return Err(bad_head(taken, wiped));
         }
-        // The predecessor may have died in the middle of it.
-        let first = unwiped.min(shape.room(wiped));
-        cells.wipe(wiped, first, shape.align);
-        cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align);
+        if producers == Producers::Many {
+            // The predecessor may have died in the middle of it.
+            let first = unwiped.min(shape.room(wiped));
+            cells.wipe(wiped, first, shape.align);
+            cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align);
+        }
         // Release Z1: zeroes before a producer that acquires this claims them.
         control.head.0.wiped.store(taken, Release);
         let mut head = Self {

@@ -18,7 +18,7 @@ use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
 use crate::layout::record::{self, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::spin_hint;
+use crate::sync::{fence, spin_hint};
 
 /// The bits of the shared tail that are no position.
 const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
@@ -37,16 +37,41 @@ pub(crate) fn is_drained(control: &Control) -> bool {
 }
 
 /// Whether nothing hangs any more on what the dead owner of `entry` announced last. For the holder of its token.
-pub(crate) fn is_settled(control: &Control, entry: &Participant) -> bool {
+pub(crate) fn is_settled(
+    words: &impl Words,
+    control: &Control,
+    shape: Shape,
+    entry: &Participant,
+) -> bool {
     // The tail first: all that the dead owner has ever claimed is below it.
     let tail = tail(control);
-    // Relaxed, all three: the token orders the owner's words, and what was taken only grows.
-    let taken = control.head.0.taken.load(Relaxed);
+    // Acquire C1: pairs with the Release in `Head::release`.
+    let taken = || control.head.0.taken.load(Acquire);
+    // Relaxed, both: the token orders the owner's words.
     let from = entry.announce.load(Relaxed);
-    let end = from.wrapping_add(entry.announce_len.load(Relaxed));
+    let len = entry.announce_len.load(Relaxed);
+    let end = from.wrapping_add(len);
     let not_behind = |a: u64, b: u64| a.wrapping_sub(b) as i64 >= 0;
-    // It was passed; or it was never claimed; or nobody's claim is unfinished.
-    not_behind(taken, end) || not_behind(from, tail) || not_behind(taken, tail)
+    let begin = taken();
+    // It was never claimed, or it was passed, or nobody's claim is unfinished.
+    if len == 0 || not_behind(from, tail) || not_behind(begin, end) || not_behind(begin, tail) {
+        return true;
+    }
+    // Or all that is left of it was committed.
+    let begin = if not_behind(begin, from) { begin } else { from };
+    let mut left = end.wrapping_sub(begin);
+    while left > 0 {
+        let at = end.wrapping_sub(left);
+        // Acquire P1: before the second look at `taken` below.
+        let word = words.at(at).load(Acquire);
+        let total = shape.total(record::len(word));
+        if !record::is_header(word) || total > shape.room(at) || left > shape.capacity {
+            return false;
+        }
+        left = left.saturating_sub(total);
+    }
+    // If the consumer has passed the beginning meanwhile, those may have been headers of another lap.
+    not_behind(begin, taken()) || not_behind(taken(), end)
 }
 
 /// Bytes of the ring that belong to one producer until it commits them.
@@ -198,6 +223,8 @@ impl Claim {
         // Relaxed: for repairers, who read it after the owner's death (ordered by the kernel lock), or after
         // its next announcement (A2).
         words.at(self.next).store(record::busy(len), Relaxed);
+        // Release A2: no byte of the payload comes before it, also where nothing but the compiler would move it.
+        fence(Release);
     }
 
     /// Publishes the record at [`Claim::next`], whose payload was written, and steps behind it.

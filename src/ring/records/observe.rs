@@ -44,6 +44,11 @@ impl Onlooker {
         }
     }
 
+    /// Where it looks next.
+    pub(crate) fn position(&self) -> u64 {
+        self.next
+    }
+
     /// The next record, copied by `copy`, which is given the position and the length of its payload. Those are
     /// inside the ring in any case; the copy is worth something only if a record is returned.
     pub(crate) fn look(
