@@ -8,10 +8,11 @@ use std::process::ExitCode;
 pub const HELP: &str = "\
 Exit status:
   0    done; for send and recv: all bytes arrived and the checksum was right
-  1    the stream, the bench or the demo failed: the other end died or stopped, the checksum
-       was wrong, reading or writing failed
+  1    the stream, the tail, the bench or the demo failed: the other end died or stopped, the
+       checksum was wrong, the input could not be cut as asked, reading or writing failed
   2    wrong usage
-  3    the ring is not there, is of another shape, is a leftover, or nobody waits (--no-wait)
+  3    the ring is not there, is of another shape or kind, is a leftover, or nobody waits
+       (--no-wait)
   4    somebody else holds that end of the ring, or uses the ring
   5    the system refused: permission, no space
   128+n  ended by signal n (130 after ctrl-C)";

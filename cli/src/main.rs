@@ -9,6 +9,7 @@ mod args;
 mod bench;
 mod demo;
 mod exit;
+mod help;
 mod look;
 mod place;
 #[allow(dead_code, reason = "every program that includes it uses a part")]
@@ -18,6 +19,7 @@ mod scenario;
 mod stream;
 #[allow(unsafe_code)]
 mod sys;
+mod tail;
 mod words;
 
 use args::{Cli, Command};
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Stat(args) => look::stat(&args),
         Command::Rm(args) => look::rm(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoEnd(args) => demo::ends::run(&args),
     };

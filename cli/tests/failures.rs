@@ -17,8 +17,13 @@ fn midstream(scene: &Scene) -> (Running, Running) {
     let mut sender = Running::start(scene.tool("send").stdin(Stdio::piped()));
     let into = sender.0.stdin.as_mut().unwrap();
     into.write_all(&noise(300_000)).unwrap();
-    scene.wait_until(|status| status.taken > 2 && status.len == 0);
+    scene.wait_until(|status| status.taken > 300_000 && status.len == 0);
     (sender, receiver)
+}
+
+fn somebody_came(status: &annulus::Status) -> bool {
+    let producers = status.producers.iter().map(|end| end.generation);
+    producers.sum::<u64>() + status.consumer.generation == 1
 }
 
 #[test]
@@ -51,11 +56,11 @@ fn a_killed_receiver_ends_a_sender_that_waits_for_its_input_within_a_second() {
 fn a_killed_receiver_ends_a_sender_that_waits_for_room_within_a_second() {
     for place in PLACES {
         let scene = Scene::new(place);
-        let small = ["--capacity", "4"];
+        let small = ["--capacity", "1K"];
         let receiver = Running::start(scene.tool("recv").args(small).stdout(Stdio::piped()));
         let sender = Running::start(scene.tool("send").arg("/dev/zero").args(small));
         // Nobody reads the receiver's output, so the ring fills up.
-        scene.wait_until(|status| status.len == 4);
+        scene.wait_until(|status| status.taken > 0 && status.len > 500);
         receiver.signal(libc::SIGKILL);
         let (status, said) = sender.end_within(SOON);
         assert_eq!(status.code(), Some(1), "{said}");
@@ -96,9 +101,7 @@ fn an_end_that_is_interrupted_while_it_waits_alone_leaves_nothing() {
         for command in ["send", "recv"] {
             let scene = Scene::new(place);
             let alone = Running::start(scene.tool(command).stdin(Stdio::piped()));
-            scene.wait_until(|status| {
-                status.producers[0].generation + status.consumer.generation == 1
-            });
+            scene.wait_until(somebody_came);
             alone.signal(libc::SIGINT);
             assert_eq!(alone.end().0.code(), Some(130));
             scene.assert_clean();
@@ -112,9 +115,7 @@ fn a_ring_whose_only_user_was_killed_while_waiting_is_used_by_the_next() {
         for command in ["send", "recv"] {
             let scene = Scene::new(place);
             let killed = Running::start(scene.tool(command).stdin(Stdio::piped()));
-            scene.wait_until(|status| {
-                status.producers[0].generation + status.consumer.generation == 1
-            });
+            scene.wait_until(somebody_came);
             killed.signal(libc::SIGKILL);
             killed.end();
             let receiver = Running::start(scene.tool("recv").arg(scene.file("to")));
@@ -186,22 +187,47 @@ fn a_second_sender_and_a_second_receiver_are_refused() {
 #[test]
 fn an_existing_ring_of_another_shape_is_refused_and_left_alone() {
     let scene = Scene::new(Place::Posix);
-    let options = ["--slot-size", "4096", "--capacity", "16"];
-    let receiver = Running::start(scene.tool("recv").args(options).stdout(Stdio::null()));
+    let receiver = Running::start(
+        scene
+            .tool("recv")
+            .args(["--capacity", "64K"])
+            .stdout(Stdio::null()),
+    );
     scene.wait_until(|status| status.consumer.generation == 1);
-    for (options, word) in [
-        (["--slot-size", "8192"], "4096"),
-        (["--capacity", "32"], "16 slots"),
-        (["--wait-backend", "sem"], "wait back end"),
+    for (options, word, status) in [
+        (["--capacity", "32K"], "65,536 bytes, not 32,768", 3),
+        (["--wait-backend", "sem"], "wait back end", 3),
+        (["--kind", "mpsc"], "for one sender", 3),
+        (["--chunk", "32761"], "32,760", 2),
     ] {
         let refused = run(scene.tool("send").args(options));
         let said = stderr_of(&refused);
-        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert_eq!(refused.status.code(), Some(status), "{said}");
         assert!(said.contains(word) && said.contains(options[0]), "{said}");
     }
     // Without saying anything about the shape it is used as it is.
     assert!(run(&mut scene.tool("send")).status.success());
     assert!(receiver.end().0.success());
+}
+
+#[test]
+fn a_ring_for_several_senders_is_refused_by_who_wants_one_for_itself() {
+    let scene = Scene::new(Place::Posix);
+    let sender = Running::start(
+        scene
+            .tool("send")
+            .args(["--kind", "mpsc"])
+            .stdin(Stdio::null()),
+    );
+    scene.wait_until(somebody_came);
+    for command in ["send", "recv"] {
+        let refused = run(scene.tool(command).args(["--kind", "spsc"]));
+        assert_eq!(refused.status.code(), Some(3));
+        assert!(stderr_of(&refused).contains("leave --kind out"));
+    }
+    assert!(run(&mut scene.tool("recv")).status.success());
+    assert!(sender.end().0.success());
+    scene.assert_clean();
 }
 
 #[test]
@@ -250,8 +276,14 @@ fn backings_and_options_that_cannot_be_are_wrong_usage() {
     for options in [
         &["--backing", "memfd"][..],
         &["--backing", "anon"],
-        &["--slot-size", "8"],
+        &["--chunk", "0"],
         &["--capacity", "3"],
+        &["--capacity", "128"],
+        &["--capacity", "64Q"],
+        &["--capacity", "64K", "--chunk", "32761"],
+        &["--kind", "mpmc"],
+        &["--lines", "--frames"],
+        &["--lines", "--chunk", "10"],
         &["--mode", "999"],
         &["--wait-strategy", "hope"],
     ] {
@@ -263,6 +295,15 @@ fn backings_and_options_that_cannot_be_are_wrong_usage() {
     }
     let refused = run(common::annulus().args(["send", "no/such/name"]));
     assert_eq!(refused.status.code(), Some(2));
+    for options in [["--senders", "0"], ["--senders", "1025"], ["--chunk", "1"]] {
+        let refused = run(scene.tool("recv").args(options));
+        assert_eq!(refused.status.code(), Some(2), "{options:?}");
+    }
+    let refused = run(scene
+        .tool("recv")
+        .args(["--kind", "spsc", "--senders", "2"]));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!scene.exists());
 }
 
 #[test]
@@ -309,7 +350,7 @@ fn input_and_output_that_cannot_be_opened_make_no_ring() {
 }
 
 #[test]
-fn a_frame_changed_in_the_ring_fails_both_ends_at_the_checksum() {
+fn a_record_changed_in_the_ring_fails_both_ends_at_the_checksum() {
     let scene = Scene::new(Place::Posix);
     let from = scene.file("from");
     fs::write(&from, noise(200_000)).unwrap();
@@ -317,8 +358,8 @@ fn a_frame_changed_in_the_ring_fails_both_ends_at_the_checksum() {
     scene.wait_until(|status| status.consumer.generation == 1);
     receiver.signal(libc::SIGSTOP);
     let sender = Running::start(scene.tool("send").arg(&from));
-    scene.wait_until(|status| status.len == 5);
-    // One bit in the middle of the second slot, by way of the file behind the ring.
+    scene.wait_until(|status| status.len > 200_000);
+    // One bit in the middle of the second chunk, by way of the file behind the ring.
     let path = format!("/dev/shm/{}", scene.name);
     let mut bytes = fs::read(&path).unwrap();
     let needle = &noise(200_000)[100_000..100_064];

@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::{LIMIT, PLACES, Place, Running, Scene, noise};
+use common::{LIMIT, PLACES, Place, Running, Scene, noise, run, stderr_of};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+const KINDS: [&str; 2] = ["--kind=spsc", "--kind=mpsc"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum First {
@@ -15,6 +17,9 @@ enum First {
     Together,
 }
 
+/// Options that `recv` does not have.
+const SENDERS_OWN: [&str; 4] = ["--chunk=", "--slot-size=", "--lines", "--frames"];
+
 /// Streams `data` once and checks both ends and what arrived.
 #[track_caller]
 fn stream(scene: &Scene, first: First, pipes: bool, data: &[u8], options: &[&str]) {
@@ -22,7 +27,11 @@ fn stream(scene: &Scene, first: First, pipes: bool, data: &[u8], options: &[&str
     fs::write(&from, data).unwrap();
     let (mut send, mut recv) = (scene.tool("send"), scene.tool("recv"));
     send.args(options);
-    recv.args(options);
+    recv.args(
+        options
+            .iter()
+            .filter(|o| SENDERS_OWN.iter().all(|own| !o.starts_with(own))),
+    );
     if pipes {
         send.stdin(Stdio::piped());
         recv.stdout(Stdio::piped());
@@ -39,7 +48,7 @@ fn stream(scene: &Scene, first: First, pipes: bool, data: &[u8], options: &[&str
         }
         First::Sender => {
             let sender = start(&mut send);
-            scene.wait_until(|status| status.producers[0].generation == 1);
+            scene.wait_until(|status| status.producers.iter().any(|end| end.generation == 1));
             (sender, start(&mut recv))
         }
         First::Together => (start(&mut send), start(&mut recv)),
@@ -88,6 +97,49 @@ fn every_backing_carries_files_and_pipes_in_both_orders_of_starting() {
 }
 
 #[test]
+fn a_ring_for_several_senders_carries_a_single_one_in_both_orders_of_starting() {
+    let data = noise(3_000_001);
+    for place in PLACES {
+        for first in [First::Receiver, First::Sender, First::Together] {
+            stream(&Scene::new(place), first, true, &data, &["--kind=mpsc"]);
+        }
+    }
+}
+
+#[test]
+fn whoever_says_no_kind_takes_the_one_that_is_there() {
+    for kind in KINDS {
+        let scene = Scene::new(Place::Posix);
+        let receiver = Running::start(scene.tool("recv").arg(kind).arg(scene.file("to")));
+        scene.wait_until(|status| status.consumer.generation == 1);
+        let sent = run(&mut scene.tool("send"));
+        let (received, said) = receiver.end();
+        assert!(sent.status.success(), "{}{said}", stderr_of(&sent));
+        assert!(received.success(), "{said}");
+        let sender = Running::start(scene.tool("send").arg(kind).stdin(Stdio::null()));
+        scene.wait_until(|status| status.producers.iter().any(|end| end.generation == 1));
+        let received = run(&mut scene.tool("recv"));
+        assert!(received.status.success(), "{}", stderr_of(&received));
+        assert!(sender.end().0.success());
+        scene.assert_clean();
+    }
+}
+
+#[test]
+fn capacities_and_chunks_are_said_with_units() {
+    let scene = Scene::new(Place::Posix);
+    let options = ["--capacity", "128k"];
+    let receiver = Running::start(scene.tool("recv").args(options).stdout(Stdio::null()));
+    let status = scene.wait_until(|status| status.consumer.generation == 1);
+    assert_eq!(status.capacity, 128 << 10);
+    let sent = run(scene
+        .tool("send")
+        .args(["--capacity", "128K", "--chunk", "16K"]));
+    assert!(sent.status.success(), "{}", stderr_of(&sent));
+    assert!(receiver.end().0.success());
+}
+
+#[test]
 fn a_stream_of_nothing_arrives_as_nothing() {
     for place in PLACES {
         for pipes in [false, true] {
@@ -100,23 +152,17 @@ fn a_stream_of_nothing_arrives_as_nothing() {
 #[test]
 fn the_smallest_ring_and_every_way_of_waiting_carry_a_stream() {
     let data = noise(20_011);
-    let smallest = ["--capacity", "2", "--slot-size", "24"];
-    stream(
-        &Scene::new(Place::Posix),
-        First::Together,
-        true,
-        &data,
-        &smallest,
-    );
+    let smallest = ["--capacity", "256", "--chunk=7"];
+    for kind in KINDS {
+        let options = [&smallest[..], &[kind]].concat();
+        let scene = Scene::new(Place::Posix);
+        stream(&scene, First::Together, true, &data, &options);
+    }
     for wait in ["spin", "yield", "park"] {
-        let options = ["--wait-strategy", wait, "--slot-size", "1000"];
-        stream(
-            &Scene::new(Place::Posix),
-            First::Together,
-            false,
-            &data,
-            &options,
-        );
+        // The old name of the option.
+        let options = ["--wait-strategy", wait, "--slot-size=1000"];
+        let scene = Scene::new(Place::Posix);
+        stream(&scene, First::Together, false, &data, &options);
     }
 }
 
@@ -131,7 +177,8 @@ fn semaphores_carry_a_stream_and_are_removed_with_the_ring() {
         let status = scene.wait_until(|status| status.consumer.generation == 1);
         assert_eq!(status.wait_backend, annulus::WaitBackend::Semaphore);
         let sender = Running::start(scene.tool("send").arg(&from));
-        assert!(sender.end().0.success());
+        let (sent, said) = sender.end();
+        assert!(sent.success(), "{said}{}", receiver.end().1);
         assert!(receiver.end().0.success());
         scene.assert_clean();
         let instance = format!("{:016x}", status.instance);

@@ -47,6 +47,8 @@ fn stat_shows_fill_and_ends_in_words_and_as_json() {
         let shown = json(&run(scene.tool("stat").arg("--json")));
         assert_eq!(shown["capacity"], 16);
         assert_eq!(shown["slot_size"], 8);
+        assert_eq!([&shown["kind"], &shown["element"]], ["spsc", "slots"]);
+        assert!(shown["lag_bytes"].is_null(), "slots lag in messages");
         assert_eq!(shown["len"], 2);
         assert_eq!(shown["taken"], 0);
         assert_eq!(shown["schema"], "7");
@@ -66,6 +68,71 @@ fn stat_shows_fill_and_ends_in_words_and_as_json() {
             "left"
         );
     }
+}
+
+#[test]
+fn rings_of_records_are_shown_with_bytes_and_every_producer() {
+    for place in PLACES {
+        let scene = Scene::new(place);
+        let ring = annulus::mpsc_records(&scene.name)
+            .backing(scene.backing())
+            .capacity_bytes(4096)
+            .producers(5)
+            .create()
+            .unwrap();
+        let (mut first, second) = (ring.producer().unwrap(), ring.producer().unwrap());
+        first.try_push(&[1; 1000]).unwrap();
+        let shown = json(&run(scene.tool("stat").arg("--json")));
+        assert_eq!([&shown["kind"], &shown["element"]], ["mpsc", "records"]);
+        assert_eq!(shown["capacity"], 4096);
+        assert_eq!(shown["slot_size"], 2040);
+        assert_eq!(shown["lag_bytes"], 1008);
+        assert_eq!(shown["places"], 5);
+        assert!(shown["producer"].is_null());
+        let producers = shown["producers"].as_array().unwrap();
+        assert_eq!(producers.len(), 2);
+        for producer in producers {
+            assert_eq!(producer["state"], "alive");
+            assert_eq!(producer["pid"], std::process::id());
+        }
+        let words = text(&run(&mut scene.tool("stat")));
+        for part in [
+            "mpsc records: many producers, one consumer",
+            "4,096 bytes, records of up to 2,040 bytes",
+            "lags by 1,008 (24 % of the ring)",
+            "2 alive, room for 5 at a time",
+        ] {
+            assert!(words.contains(part), "{part:?} is missing:\n{words}");
+        }
+        let alive = format!("process {}, alive", std::process::id());
+        assert_eq!(words.matches(&alive).count(), 2, "{words}");
+        if place == Place::Posix {
+            let table = text(&run(annulus().arg("ls")));
+            let row = table.lines().find(|line| line.starts_with(&scene.name));
+            let row = row.unwrap();
+            for part in ["mpsc records", "4.00 KiB", "1008 B (24 %)", "2 of 5 alive"] {
+                assert!(row.contains(part), "{part:?} is missing: {row}");
+            }
+        }
+        // Any of the producers keeps it from being removed.
+        drop(first);
+        let refused = run(&mut scene.tool("rm"));
+        assert_eq!(refused.status.code(), Some(4));
+        drop(second);
+    }
+}
+
+#[test]
+fn a_ring_of_records_with_one_producer_is_shown_as_such() {
+    let scene = Scene::new(Place::Posix);
+    let ring = annulus::spsc_records(&scene.name).create().unwrap();
+    let _tx = ring.producer().unwrap();
+    let shown = json(&run(scene.tool("stat").arg("--json")));
+    assert_eq!([&shown["kind"], &shown["element"]], ["spsc", "records"]);
+    assert_eq!(shown["lag_bytes"], 0);
+    assert_eq!(shown["producer"]["state"], "alive");
+    assert_eq!(shown["producers"].as_array().unwrap().len(), 1);
+    assert!(text(&run(&mut scene.tool("stat"))).contains("none waiting (empty)"));
 }
 
 #[test]
@@ -234,10 +301,35 @@ fn the_quick_bench_prints_one_json_object_of_the_agreed_shape() {
 }
 
 #[test]
+fn the_quick_bench_of_records_has_the_same_shape() {
+    let options = ["--quick", "--json", "--element", "records"];
+    let report = json(&run(annulus().arg("bench").args(options)));
+    for placement in report["placements"].as_array().unwrap() {
+        for workload in placement["workloads"].as_array().unwrap() {
+            assert_eq!(workload["kind"], "spsc");
+            assert_eq!(workload["element"], "records");
+            let class = workload["payload"].as_str().unwrap();
+            let mean = workload["payload_bytes"].as_u64().unwrap();
+            assert!([("24-200", 112), ("48", 48)].contains(&(class, mean)));
+            let engines = workload["engines"].as_array().unwrap();
+            assert!(engines.iter().any(|engine| engine["name"] == "annulus"));
+            for engine in engines {
+                assert!(engine["throughput_msgs_per_s"].as_f64().unwrap() > 0.0);
+                assert!(engine["rtt_ns"].as_f64().unwrap() > 0.0);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_payload_that_the_bench_was_not_compiled_for_is_wrong_usage() {
     let refused = run(annulus().args(["bench", "--payload", "57"]));
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr_of(&refused).contains("56"));
+    let options = ["--element", "records", "--payload", "24-201"];
+    let refused = run(annulus().arg("bench").args(options));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr_of(&refused).contains("24-200"));
 }
 
 /// Names of rings that a demo of this process would have.
@@ -296,6 +388,7 @@ fn help_names_every_command_and_the_exit_statuses() {
     for part in [
         "send",
         "recv",
+        "tail",
         "ls",
         "stat",
         "rm",

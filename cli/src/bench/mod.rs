@@ -2,26 +2,79 @@
 //!
 //! The same way of measuring as benches/peers (both hand their engines to benches/scenario), with our own rings alone.
 
-mod ours;
+mod records;
+mod slots;
 
-use crate::args::{BenchArgs, KindName};
+use crate::args::{BenchArgs, ElementName, KindName};
 use crate::exit::{Failure, Kind, stdout_failed};
-use crate::scenario::ours::{Parking, Spinning};
+use crate::scenario::engine::Engine;
 use crate::scenario::pin::{Cpus, pin_to};
+use crate::scenario::records::lengths::{CLASSES, Lengths};
+use crate::scenario::records::work::Records;
 use crate::scenario::rounds::{Pace, Session};
+use crate::scenario::traffic::Traffic;
 use crate::scenario::{summary, table};
 use crate::words;
-use ours::{Ours, PAYLOADS};
+use slots::PAYLOADS;
 use std::path::Path;
+
+/// What is measured unless said otherwise.
+const SLOTS: [&str; 3] = ["8", "56", "1024"];
+const RECORDS: [&str; 2] = ["24-200", "48"];
 
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let KindName::Spsc = args.kind;
-    if let Some(odd) = args.payload.iter().find(|bytes| !PAYLOADS.contains(bytes)) {
-        let known = PAYLOADS.map(|bytes| bytes.to_string()).join(", ");
-        let message = format!("--payload {odd}: the loops are compiled for {known} bytes");
-        return Err(Failure::new(Kind::Usage, message));
+    match args.element {
+        ElementName::Slots => {
+            let known = PAYLOADS.map(|bytes| bytes.to_string());
+            let find = |text: &str| PAYLOADS.into_iter().find(|n| n.to_string() == text);
+            let payloads = chosen(args, &SLOTS, &known, find)?;
+            measure(args, &payloads, &slots::engines())
+        }
+        ElementName::Records => {
+            let known = CLASSES.map(Lengths::name);
+            let find = |text: &str| {
+                let lengths = Lengths::named(text)?;
+                Some(Records {
+                    lengths,
+                    producers: 1,
+                })
+            };
+            let payloads = chosen(args, &RECORDS, &known, find)?;
+            measure(args, &payloads, &records::engines())
+        }
     }
+}
+
+/// The payloads of the command line, or the usual ones.
+fn chosen<W>(
+    args: &BenchArgs,
+    usual: &[&str],
+    known: &[String],
+    find: impl Fn(&str) -> Option<W>,
+) -> Result<Vec<W>, Failure> {
+    let said = args.payload.iter().map(String::as_str);
+    let wanted: Vec<&str> = match args.payload.is_empty() {
+        true => usual.to_vec(),
+        false => said.collect(),
+    };
+    let one = |text: &str| {
+        find(text).ok_or_else(|| {
+            let known = known.join(", ");
+            let message = format!("--payload {text}: the loops are made for {known} bytes");
+            Failure::new(Kind::Usage, message)
+        })
+    };
+    wanted.into_iter().map(one).collect()
+}
+
+/// Measures `engines` with each of `payloads` and prints what came out.
+fn measure<W: Traffic>(
+    args: &BenchArgs,
+    payloads: &[W],
+    engines: &[Box<dyn Engine<W>>],
+) -> Result<(), Failure> {
     let failed = |message: String| Failure::new(Kind::Failed, message);
     let cpus = Cpus::choose().map_err(|e| failed(e.to_string()))?;
     pin_to(cpus.near).map_err(|e| failed(format!("pinning to a core: {e}")))?;
@@ -29,16 +82,15 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         true => (Pace::QUICK, 2),
         false => (Pace::FULL, 11),
     };
-    let engines = [Ours::<Spinning>::engine(), Ours::<Parking>::engine()];
-    let outcome = Session::new(&engines, cpus, pace)
-        .run(&args.payload, rounds)
+    let outcome = Session::new(engines, cpus, pace)
+        .run(payloads, rounds)
         .map_err(failed)?;
     if !outcome.failures.is_empty() {
         return Err(failed(outcome.failures.join("\n")));
     }
     // The tree this program was built from; without it the commit is null.
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let report = summary::report(&outcome, &engines, tree);
+    let report = summary::report(&outcome, engines, tree);
     table::print(&report, args.json).map_err(stdout_failed)?;
     if let Some(sentence) = outcome.thrown_away() {
         words::tell(&sentence);

@@ -1,8 +1,8 @@
 //! A ring's state in words and as JSON.
 
-use crate::stream::frame;
+use crate::stream::format;
 use crate::{place, words};
-use annulus::{Backing, End, Parking, Peer, Status, WaitBackend};
+use annulus::{Backing, End, Messages, Parking, Parties, Peer, Status, WaitBackend};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -19,9 +19,59 @@ pub fn end(end: &End) -> String {
     }
 }
 
-/// How full it is: "12/64".
+/// The producers in a few characters: as one end, or how many of how many places live (and died).
+pub fn producers(status: &Status) -> String {
+    if status.parties == Parties::Spsc {
+        return status.producers.first().map_or_else(String::new, end);
+    }
+    let count = |peer| status.producers.iter().filter(move |end| end.state == peer);
+    let (alive, died) = (count(Peer::Alive).count(), count(Peer::Died).count());
+    let died = match died {
+        0 => String::new(),
+        n => format!(", {n} died"),
+    };
+    format!("{alive} of {} alive{died}", status.places)
+}
+
+/// Who takes part and what passes: "spsc slots".
+pub fn kind(status: &Status) -> String {
+    format!("{} {}", parties(status.parties), messages(status.messages))
+}
+
+fn parties(parties: Parties) -> &'static str {
+    match parties {
+        Parties::Spsc => "spsc",
+        Parties::Mpsc => "mpsc",
+        _ => "other",
+    }
+}
+
+fn messages(messages: Messages) -> &'static str {
+    match messages {
+        Messages::Slots => "slots",
+        Messages::Records => "records",
+        _ => "other",
+    }
+}
+
+/// Size of the ring: "64 x 56", slots and bytes of each, or "4.00 MiB".
+pub fn shape(status: &Status) -> String {
+    match status.messages {
+        Messages::Slots => format!("{} x {}", status.capacity, status.slot_size),
+        _ => words::bytes(status.capacity),
+    }
+}
+
+/// How full it is: "12/64" slots, or "1.17 KiB (0 %)".
 pub fn fill(status: &Status) -> String {
-    format!("{}/{}", status.len, status.capacity)
+    match status.messages {
+        Messages::Slots => format!("{}/{}", status.len, status.capacity),
+        _ => format!("{} ({} %)", words::bytes(status.len), percent(status)),
+    }
+}
+
+fn percent(status: &Status) -> u64 {
+    (status.len.saturating_mul(100)) / status.capacity.max(1)
 }
 
 fn state(peer: Peer) -> &'static str {
@@ -57,15 +107,25 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
         let _ = writeln!(out, "{what:<10} {text}");
     };
     line("ring", format!("{name} ({})", place::backing_name(backing)));
-    let (slots, slot_size) = (status.capacity, status.slot_size);
-    let memory = words::bytes(status.segment_bytes);
-    line(
-        "shape",
-        format!("{slots} slots of {slot_size} bytes, {memory} of memory"),
-    );
-    line("messages", messages(status));
+    line("kind", kind_words(status));
+    line("shape", shape_words(status));
+    line("fill", fill_words(status));
     line("type", message_type(status));
-    line("producer", end_words(&status.producers[0], "ever pushed"));
+    if status.parties == Parties::Spsc {
+        for producer in &status.producers {
+            line("producer", end_words(producer, "ever pushed"));
+        }
+    } else {
+        let alive = status.producers.iter();
+        let alive = alive.filter(|end| end.state == Peer::Alive).count();
+        line(
+            "producers",
+            format!("{alive} alive, room for {} at a time", status.places),
+        );
+        for producer in &status.producers {
+            line("", end_words(producer, "ever pushed"));
+        }
+    }
     line("consumer", end_words(&status.consumer, "ever took"));
     let waiting = match status.parking {
         Parking::Never => "nobody sleeps in this ring".to_owned(),
@@ -84,19 +144,49 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
     out
 }
 
-fn messages(status: &Status) -> String {
+fn kind_words(status: &Status) -> String {
+    let who = match status.parties {
+        Parties::Spsc => "one producer, one consumer",
+        Parties::Mpsc => "many producers, one consumer",
+        _ => "unknown to this version",
+    };
+    format!("{}: {who}", kind(status))
+}
+
+fn shape_words(status: &Status) -> String {
+    let memory = words::bytes(status.segment_bytes);
+    let [capacity, longest] = [status.capacity, status.slot_size].map(words::grouped);
+    match status.messages {
+        Messages::Slots => format!("{capacity} slots of {longest} bytes, {memory} of memory"),
+        _ => {
+            format!("{capacity} bytes, records of up to {longest} bytes, {memory} of memory")
+        }
+    }
+}
+
+fn fill_words(status: &Status) -> String {
+    let (taken, len) = (words::grouped(status.taken), words::grouped(status.len));
     let full = match status.len {
         0 => "empty",
         len if len >= status.capacity => "full",
         _ => "neither empty nor full",
     };
-    let (taken, len) = (words::grouped(status.taken), words::grouped(status.len));
-    format!("{taken} taken since creation, {len} waiting ({full})")
+    match status.messages {
+        Messages::Slots => {
+            format!("{taken} messages taken since creation, {len} waiting ({full})")
+        }
+        _ if status.len == 0 => format!("{taken} bytes taken since creation, none waiting (empty)"),
+        _ => format!(
+            "{taken} bytes taken since creation, the consumer lags by {len} ({} % of the ring)",
+            percent(status)
+        ),
+    }
 }
 
 fn message_type(status: &Status) -> String {
     match (status.type_fingerprint, status.schema) {
-        (0, frame::SCHEMA) => "bytes: a stream of annulus send and recv".to_owned(),
+        (0, format::SCHEMA) => "bytes: a stream of annulus send and recv".to_owned(),
+        (0, 0) => "bytes".to_owned(),
         (0, schema) => format!("bytes, schema {schema}"),
         (fingerprint, schema) => format!("fingerprint {fingerprint:#018x}, schema {schema}"),
     }
@@ -130,20 +220,29 @@ fn created(status: &Status) -> String {
 
 /// Everything, for programs. Numbers that may exceed 2^53 are strings.
 pub fn json(name: &str, backing: Backing, status: &Status) -> Value {
+    let one = status.parties == Parties::Spsc;
     json!({
         "name": name,
         "backing": place::backing_name(backing),
+        "kind": parties(status.parties),
+        "element": messages(status.messages),
+        // Slots, or bytes of records; so are taken and len.
         "capacity": status.capacity,
+        // Of records: the longest.
         "slot_size": status.slot_size,
         "segment_bytes": status.segment_bytes,
         "taken": status.taken,
         "len": status.len,
-        "producer": end_json(&status.producers[0]),
+        "lag_bytes": (status.messages == Messages::Records).then_some(status.len),
+        // The only one; null where there can be many.
+        "producer": status.producers.first().filter(|_| one).map(end_json),
+        "producers": status.producers.iter().map(end_json).collect::<Vec<_>>(),
+        "places": status.places,
         "consumer": end_json(&status.consumer),
         "parking": parking(status.parking),
         "wait_backend": wait_backend(status.wait_backend),
         "schema": status.schema.to_string(),
-        "is_stream": status.type_fingerprint == 0 && status.schema == frame::SCHEMA,
+        "is_stream": status.type_fingerprint == 0 && status.schema == format::SCHEMA,
         "type_fingerprint": format!("{:#018x}", status.type_fingerprint),
         "created_at_ns": status.created_at_ns.to_string(),
         "instance": format!("{:#018x}", status.instance),

@@ -34,23 +34,20 @@ pub fn ls(args: &LsArgs) -> Result<(), Failure> {
         .unwrap_or(0)
         .max(4);
     let mut table = format!(
-        "{:<width$}  {:<9}  {:>15}  {:>10}  {:<18}  {:<18}\n",
-        "NAME", "BACKING", "SLOTS x BYTES", "FILLED", "PRODUCER", "CONSUMER"
+        "{:<width$}  {:<9}  {:<12}  {:>12}  {:>16}  {:<20}  {}\n",
+        "NAME", "BACKING", "KIND", "SIZE", "FILLED", "PRODUCERS", "CONSUMER"
     );
     for ring in &rings {
         let (name, backing) = (&ring.name, place::backing_name(ring.backing));
         match &ring.status {
-            Ok(status) => {
-                let shape = format!("{} x {}", status.capacity, status.slot_size);
-                let (producer, consumer) = (
-                    describe::end(&status.producers[0]),
-                    describe::end(&status.consumer),
-                );
-                table.push_str(&format!(
-                    "{name:<width$}  {backing:<9}  {shape:>15}  {:>10}  {producer:<18}  {consumer}\n",
-                    describe::fill(status)
-                ));
-            }
+            Ok(status) => table.push_str(&format!(
+                "{name:<width$}  {backing:<9}  {:<12}  {:>12}  {:>16}  {:<20}  {}\n",
+                describe::kind(status),
+                describe::shape(status),
+                describe::fill(status),
+                describe::producers(status),
+                describe::end(&status.consumer)
+            )),
             Err(e) => table.push_str(&format!("{name:<width$}  {backing:<9}  {e}\n")),
         }
     }
@@ -119,8 +116,6 @@ pub fn rm(args: &RmArgs) -> Result<(), Failure> {
 
 /// A living process at one of the ends.
 fn user(status: &Status) -> Option<u32> {
-    [&status.producers[0], &status.consumer]
-        .into_iter()
-        .find(|end| end.state == Peer::Alive)
-        .map(|end| end.pid)
+    let mut ends = status.producers.iter().chain([&status.consumer]);
+    ends.find(|end| end.state == Peer::Alive).map(|end| end.pid)
 }

@@ -1,23 +1,23 @@
-//! How two ends find each other, in whatever order they come.
+//! How the ends find each other, in whatever order they come.
 //!
 //! Whoever comes first makes the ring, takes its own end and waits until a living process holds the other. An end that
-//! finds a ring takes it only if nothing was ever sent through it; then it does not matter who was there before. If the
-//! ring's name is gone while it waits (the other end gave up, or somebody removed it), it begins again.
+//! finds a ring takes it only if nothing was ever sent through it; then it does not matter who was there before. Only a
+//! sender that shares the ring with others may come later, while the receiver is there. If the ring's name is gone while it
+//! waits (the other end gave up, or somebody removed it), it begins again.
 
-use super::frame::{LEAST_SLOT, SCHEMA};
-use crate::args::StreamArgs;
+use super::format::SCHEMA;
+use super::kind::Streaming;
+use super::side::Side;
+use crate::args::{StreamArgs, StreamKind};
 use crate::exit::{Failure, Kind};
 use crate::{place, sys, words};
-use annulus::{
-    Backing, Consumer, CreateError, EndpointError, OpenError, Options, Peer, Producer, Ring,
-    Status, spsc,
-};
+use annulus::{Backing, CreateError, EndpointError, OpenError, Options, Peer, Ring, Status};
 use std::time::{Duration, Instant};
 
-/// Slots of a new ring, unless said otherwise.
-const CAPACITY: u64 = 64;
-/// Bytes of a slot of a new ring, unless said otherwise.
-const SLOT_SIZE: usize = 65_536;
+/// Bytes of a new ring, unless said otherwise.
+const CAPACITY: u64 = 4 << 20;
+/// Places for senders in a new ring that they share; more if the receiver waits for more.
+const PLACES: u32 = 64;
 /// How long to keep quiet about waiting.
 const QUIET: Duration = Duration::from_millis(300);
 /// How long a ring may change hands under us before we stop trying.
@@ -25,91 +25,66 @@ const RACES: Duration = Duration::from_secs(2);
 /// Pause between two looks at a ring that is changing.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// One of the two ends.
-pub trait Side: Sized {
-    /// What it is called.
-    const ME: &'static str;
-    /// What the other is called.
-    const OTHER: &'static str;
-    /// The command that starts the other.
-    const OTHER_COMMAND: &'static str;
-
-    /// Takes this end.
-    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError>;
-    /// Whether nothing was ever sent, as seen from this end.
-    fn is_unused(&self, status: &Status) -> bool;
-    /// The other end.
-    fn other(status: &Status) -> &annulus::End;
-}
-
-impl Side for Producer<[u8]> {
-    const ME: &'static str = "sender";
-    const OTHER: &'static str = "receiver";
-    const OTHER_COMMAND: &'static str = "recv";
-
-    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError> {
-        ring.producer()
-    }
-
-    fn is_unused(&self, _status: &Status) -> bool {
-        self.position() == 0
-    }
-
-    fn other(status: &Status) -> &annulus::End {
-        &status.consumer
-    }
-}
-
-impl Side for Consumer<[u8]> {
-    const ME: &'static str = "receiver";
-    const OTHER: &'static str = "sender";
-    const OTHER_COMMAND: &'static str = "send";
-
-    fn attach(ring: &Ring<annulus::Spsc<[u8]>>) -> Result<Self, EndpointError> {
-        ring.consumer()
-    }
-
-    fn is_unused(&self, status: &Status) -> bool {
-        // Messages of a living sender are the beginning of its stream, and all of it is there.
-        self.position() == 0 && (self.is_empty() || status.producers[0].state == Peer::Alive)
-    }
-
-    fn other(status: &Status) -> &annulus::End {
-        &status.producers[0]
-    }
-}
-
 /// A ring with both ends held by living processes.
 #[derive(Debug)]
-pub struct Met<E> {
+pub struct Met<K, E> {
     /// The ring.
-    pub ring: Ring<annulus::Spsc<[u8]>>,
+    pub ring: Ring<K>,
     /// This process's end.
     pub end: E,
+}
+
+/// What an end wants of the ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// How many are to send, as far as this end knows.
+    pub senders: u32,
+    /// The longest piece of a stream, in bytes, if that was said.
+    pub chunk: Option<usize>,
 }
 
 /// Where the ring is and how it is made.
 struct Meeting<'a> {
     args: &'a StreamArgs,
+    wanted: Wanted,
     backing: Backing,
 }
 
-/// Finds or makes the ring and waits for the other end.
-pub fn meet<E: Side>(args: &StreamArgs) -> Result<Met<E>, Failure> {
-    if args.slot_size.is_some_and(|bytes| bytes < LEAST_SLOT) {
-        let rule = format!("--slot-size: must be at least {LEAST_SLOT}, the size of an end frame");
-        return Err(Failure::new(Kind::Usage, rule));
+/// Which kind of ring `args` means, for so many senders; `None`: whichever is there.
+pub fn kind(args: &StreamArgs, senders: u32) -> Result<Option<StreamKind>, Failure> {
+    match args.kind {
+        Some(StreamKind::Spsc) if senders > 1 => {
+            let message =
+                "--kind spsc is for one sender, --senders for several; leave one of them out";
+            Err(Failure::new(Kind::Usage, message))
+        }
+        None if senders > 1 => Ok(Some(StreamKind::Mpsc)),
+        kind => Ok(kind),
     }
+}
+
+/// Finds or makes the ring and waits for the other end. `None`: there is a ring of the other kind, and this end takes
+/// whichever is there.
+pub fn meet<K: Streaming, E: Side<K>>(
+    args: &StreamArgs,
+    wanted: Wanted,
+) -> Result<Option<Met<K, E>>, Failure> {
     let backing = place::shared_backing(args.backing, &args.name)?;
-    let meeting = Meeting { args, backing };
+    let meeting = Meeting {
+        args,
+        wanted,
+        backing,
+    };
     let give_up = Instant::now() + RACES;
     loop {
-        let ring = meeting.ring::<E>()?;
+        let Some(ring) = meeting.ring::<K, E>()? else {
+            return Ok(None);
+        };
         meeting.compare(&ring)?;
-        match meeting.take::<E>(&ring) {
+        match meeting.take::<K, E>(&ring) {
             Ok((end, status)) => {
-                if meeting.wait_for_other::<E>(&ring, &status)? {
-                    return Ok(Met { ring, end });
+                if meeting.wait_for_other::<K, E>(&ring, &status)? {
+                    return Ok(Some(Met { ring, end }));
                 }
             }
             // Its name was removed after it was found: look again.
@@ -119,6 +94,15 @@ pub fn meet<E: Side>(args: &StreamArgs) -> Result<Met<E>, Failure> {
         stop_if_told(&args.name)?;
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Whether a ring was not opened because it is of the kind of stream that was not wanted.
+fn is_other_kind(wanted: StreamKind, e: &OpenError) -> bool {
+    let other = match wanted {
+        StreamKind::Mpsc => "spsc records",
+        StreamKind::Spsc => "mpsc records",
+    };
+    matches!(e, OpenError::Mismatch { field: "kind", found, .. } if found == other)
 }
 
 fn stop_if_told(name: &str) -> Result<(), Failure> {
@@ -132,42 +116,41 @@ fn stop_if_told(name: &str) -> Result<(), Failure> {
 }
 
 impl Meeting<'_> {
-    /// The options of a stream's ring, less its geometry.
-    fn options(&self) -> Options<annulus::Spsc<[u8]>> {
-        spsc::<[u8]>(&self.args.name)
+    /// The options of a stream's ring, less its size.
+    fn options<K: Streaming>(&self) -> Options<K> {
+        K::named(&self.args.name, self.wanted.senders.max(PLACES))
             .backing(self.backing)
             .schema(SCHEMA)
             .mode(self.args.mode)
     }
 
-    /// Opens the ring, or makes it.
-    fn ring<E: Side>(&self) -> Result<Ring<annulus::Spsc<[u8]>>, Failure> {
-        let open = match self.args.slot_size {
-            Some(bytes) => self.options().slot_size(bytes),
-            None => self.options(),
-        };
-        let mut create = self
-            .options()
-            .capacity(self.args.capacity.unwrap_or(CAPACITY))
-            .slot_size(self.args.slot_size.unwrap_or(SLOT_SIZE));
+    /// Opens the ring, or makes it. `None` as for [`meet`].
+    fn ring<K: Streaming, E: Side<K>>(&self) -> Result<Option<Ring<K>>, Failure> {
+        let any_kind = kind(self.args, self.wanted.senders)?.is_none();
+        let capacity = self.args.capacity.unwrap_or(CAPACITY);
+        let open = self.options();
+        let mut create = self.options().capacity_bytes(capacity);
         if let Some(backend) = self.args.wait_backend {
             create = create.wait_backend(backend.backend());
         }
         let give_up = Instant::now() + RACES;
         loop {
             let unfinished = match open.open() {
-                Ok(ring) => return Ok(ring),
+                Ok(ring) => return Ok(Some(ring)),
+                Err(e) if any_kind && is_other_kind(K::NAME, &e) => return Ok(None),
                 Err(OpenError::NotFound { .. } | OpenError::Unfinished { .. })
                     if self.args.no_wait =>
                 {
-                    return Err(self.nobody::<E>());
+                    return Err(self.nobody::<K, E>());
                 }
                 Err(OpenError::NotFound { .. }) => None,
                 Err(e @ OpenError::Unfinished { .. }) => Some(e),
-                Err(e) => return Err(self.refused(e)),
+                Err(e) => return Err(self.refused(K::NAME, e)),
             };
+            // Not made for nothing. This is the ring's own rule for its longest record.
+            self.check_chunk::<K>(capacity / 2 - 8)?;
             match create.create() {
-                Ok(ring) => return Ok(ring),
+                Ok(ring) => return Ok(Some(ring)),
                 Err(CreateError::Exists { .. }) if Instant::now() < give_up => {}
                 Err(e) => return Err(unfinished.map_or_else(|| e.into(), Failure::from)),
             }
@@ -176,39 +159,49 @@ impl Meeting<'_> {
     }
 
     /// The failure of a ring that is not the one asked for.
-    fn refused(&self, e: OpenError) -> Failure {
+    fn refused(&self, wanted: StreamKind, e: OpenError) -> Failure {
         let name = &self.args.name;
+        let failed = |message: String| Failure::new(Kind::Ring, message);
         match &e {
+            e if is_other_kind(wanted, e) => {
+                let way_out = match wanted {
+                    StreamKind::Mpsc => "for one sender; start every end with --kind mpsc",
+                    StreamKind::Spsc => "for several senders; leave --kind out to use it as it is",
+                };
+                failed(format!("{name} is a ring {way_out}, or take another name"))
+            }
             OpenError::Mismatch {
-                field: "schema version" | "message type",
+                field: "kind" | "schema version" | "message type",
                 ..
-            } => Failure::new(
-                Kind::Ring,
-                format!(
-                    "{name} is a ring of another program, not one of annulus send and recv; \
-                     take another name (annulus stat {name} shows it)"
-                ),
-            ),
-            OpenError::Mismatch {
-                field: "slot size",
-                expected,
-                found,
-            } => Failure::new(
-                Kind::Ring,
-                format!(
-                    "{name} has slots of {found} bytes, not {expected}; leave --slot-size out to use it \
-                     as it is, or take another name"
-                ),
-            ),
+            } => failed(format!(
+                "{name} is a ring of another program, not one of annulus send and recv; \
+                 take another name (annulus stat {name} shows it)"
+            )),
             OpenError::Mismatch { .. } | OpenError::NotARing { .. } => {
-                Failure::new(Kind::Ring, format!("{e}; take another name"))
+                failed(format!("{e}; take another name"))
             }
             _ => e.into(),
         }
     }
 
-    /// What the library does not compare: capacity, and what to sleep on.
-    fn compare(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Result<(), Failure> {
+    /// Whether the chunk that was asked for fits into a record of up to `longest` bytes.
+    fn check_chunk<K: Streaming>(&self, longest: u64) -> Result<(), Failure> {
+        let longest = longest - K::PREFIX as u64;
+        match self.wanted.chunk {
+            Some(chunk) if chunk as u64 > longest => {
+                let [chunk, longest] = [chunk as u64, longest].map(words::grouped);
+                let message = format!(
+                    "--chunk: {chunk} bytes are more than the {longest} that a record of this ring holds; \
+                     say less, or have the ring made with a larger --capacity"
+                );
+                Err(Failure::new(Kind::Usage, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the library does not compare: capacity, the longest record, and what to sleep on.
+    fn compare<K: Streaming>(&self, ring: &Ring<K>) -> Result<(), Failure> {
         let name = &self.args.name;
         let other = |what: String, option: &str| {
             let message = format!(
@@ -216,29 +209,24 @@ impl Meeting<'_> {
             );
             Err(Failure::new(Kind::Ring, message))
         };
-        if let Some(slots) = self.args.capacity
-            && slots != ring.capacity()
+        if let Some(bytes) = self.args.capacity
+            && bytes != ring.capacity_bytes()
         {
-            let has = ring.capacity();
-            return other(format!("has {has} slots, not {slots}"), "--capacity");
+            let [has, bytes] = [ring.capacity_bytes(), bytes].map(words::grouped);
+            return other(format!("has {has} bytes, not {bytes}"), "--capacity");
         }
         if let Some(backend) = self.args.wait_backend
             && backend.backend() != ring.status()?.wait_backend
         {
             return other("has the other wait back end".to_owned(), "--wait-backend");
         }
-        if ring.slot_size() < LEAST_SLOT {
-            let has = ring.slot_size();
-            let message = format!("{name} has slots of {has} bytes, too small for a stream");
-            return Err(Failure::new(Kind::Ring, message));
-        }
-        Ok(())
+        self.check_chunk::<K>(ring.max_record() as u64)
     }
 
     /// Takes this process's end of a ring through which nothing was ever sent.
-    fn take<E: Side>(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Result<(E, Status), Failure> {
+    fn take<K: Streaming, E: Side<K>>(&self, ring: &Ring<K>) -> Result<(E, Status), Failure> {
         let name = &self.args.name;
-        let end = match E::attach(ring) {
+        let mut end = match E::attach(ring) {
             Ok(end) => end,
             Err(EndpointError::Occupied { pid }) => {
                 let me = E::ME;
@@ -247,29 +235,37 @@ impl Meeting<'_> {
                 );
                 return Err(Failure::new(Kind::Busy, message));
             }
+            Err(EndpointError::NoPlace { places }) => {
+                let message = format!(
+                    "{name} has as many senders as it has places, {places}; wait until one is done"
+                );
+                return Err(Failure::new(Kind::Busy, message));
+            }
             Err(EndpointError::Closed) => return Err(self.leftover(ring)),
             Err(e) => return Err(e.into()),
         };
+        // In this order: a sender begins as soon as it sees this end taken.
+        let empty = end.is_empty();
         let status = ring.status()?;
-        if !end.is_unused(&status) || E::other(&status).closed {
+        if !end.may_begin(empty, &status) || E::others(&status).closed {
             return Err(self.leftover(ring));
         }
-        if self.args.no_wait && E::other(&status).state != Peer::Alive {
-            return Err(self.nobody::<E>());
+        if self.args.no_wait && !E::others(&status).alive {
+            return Err(self.nobody::<K, E>());
         }
         Ok((end, status))
     }
 
-    /// Waits until a living process holds the other end. `false`: the ring's name is gone, begin again.
-    fn wait_for_other<E: Side>(
+    /// Waits until a living process holds the other end, or has sent something there. `false`: the ring's name is gone, begin again.
+    fn wait_for_other<K: Streaming, E: Side<K>>(
         &self,
-        ring: &Ring<annulus::Spsc<[u8]>>,
+        ring: &Ring<K>,
         at_first: &Status,
     ) -> Result<bool, Failure> {
         let name = &self.args.name;
         let begun = Instant::now();
         let mut told = self.args.quiet;
-        let before = E::other(at_first).generation;
+        let before = E::others(at_first).comings;
         loop {
             // Asked for with its errors: nobody is taken for alive because the kernel cannot say.
             let status = match ring.status() {
@@ -277,14 +273,15 @@ impl Meeting<'_> {
                 Err(_) if !ring.is_current() => return Ok(false),
                 Err(e) => return Err(e.into()),
             };
-            let other = E::other(&status);
-            if other.state == Peer::Alive {
+            let other = E::others(&status);
+            // One that came, sent and left between two looks has said how it ended.
+            if other.alive || other.has_sent {
                 return Ok(true);
             }
             if !ring.is_current() {
                 return Ok(false);
             }
-            if other.closed || other.generation > before {
+            if other.closed || other.comings > before {
                 // Between two looks.
                 self.remove(ring);
                 let message = format!("a {} came to {name} and left before it began", E::OTHER);
@@ -305,13 +302,13 @@ impl Meeting<'_> {
     }
 
     /// Removes a ring whose end this process holds. Nothing to do about a failure: whoever comes next is told.
-    fn remove(&self, ring: &Ring<annulus::Spsc<[u8]>>) {
+    fn remove<K: Streaming>(&self, ring: &Ring<K>) {
         if !self.args.keep {
             let _ = ring.unlink();
         }
     }
 
-    fn nobody<E: Side>(&self) -> Failure {
+    fn nobody<K: Streaming, E: Side<K>>(&self) -> Failure {
         let (name, other, command) = (&self.args.name, E::OTHER, E::OTHER_COMMAND);
         let message = format!(
             "no {other} waits on {name}; start annulus {command} {name} first, or leave --no-wait out"
@@ -320,7 +317,7 @@ impl Meeting<'_> {
     }
 
     /// The failure of a ring that an earlier stream has used.
-    fn leftover(&self, ring: &Ring<annulus::Spsc<[u8]>>) -> Failure {
+    fn leftover<K: Streaming>(&self, ring: &Ring<K>) -> Failure {
         let name = &self.args.name;
         let backing = match self.backing {
             Backing::PosixShm => String::new(),
@@ -328,7 +325,7 @@ impl Meeting<'_> {
         };
         let remove = format!("annulus rm {name}{backing}");
         let message = match ring.status() {
-            Ok(status) if status.producers[0].closed && status.len == 0 => {
+            Ok(status) if status.consumer.closed && status.len == 0 => {
                 format!("{name} is what is left of a stream that has ended; remove it: {remove}")
             }
             Ok(status) => {
@@ -338,12 +335,14 @@ impl Meeting<'_> {
                     Peer::Left => "has left".to_owned(),
                     Peer::Died => format!("died (process {})", end.pid),
                 };
+                let senders = match status.producers.as_slice() {
+                    [one] => format!("its sender {}", of(one)),
+                    several => format!("it had {} senders", several.len()),
+                };
+                let [taken, len] = [status.taken, status.len].map(words::grouped);
                 format!(
-                    "{name} is what is left of an interrupted stream: {} frames taken, {} not; its sender {}, \
+                    "{name} is what is left of an interrupted stream: {taken} bytes taken, {len} not; {senders}, \
                      its receiver {}; remove it: {remove}",
-                    status.taken,
-                    status.len,
-                    of(&status.producers[0]),
                     of(&status.consumer)
                 )
             }

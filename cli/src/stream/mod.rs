@@ -1,24 +1,28 @@
-//! `send` and `recv`: one stream of bytes through one ring.
+//! `send` and `recv`: a stream of bytes, or one of every sender, through one ring of records.
 //!
 //! Invariants:
-//! * A ring carries one stream. An end that finds traces of another one leaves it alone and says so.
+//! * A ring serves one receiver. An end that finds traces of another one leaves it alone and says so.
 //! * A sender sends nothing before a living receiver is there, so a ring whose sender died waiting is empty and can be
 //!   used by the next.
-//! * A sender succeeds only when the receiver has released the end frame, which it does only after writing everything
-//!   and finding the checksum right.
-//! * While both ends live only the receiver removes the ring; the sender removes it when the receiver is gone and the name
+//! * A sender succeeds only when the receiver has released its end record, which it does only after writing everything
+//!   before it and finding the checksum right.
+//! * While it lives only the receiver removes the ring; the last sender removes it when the receiver is gone and the name
 //!   still leads to it. Meanwhile nobody else takes that end of the ring, so no ring of somebody else is removed.
 
-pub mod frame;
+mod desk;
+pub mod format;
+mod kind;
 mod meet;
-mod output;
+pub mod output;
+mod pieces;
 mod progress;
 pub mod recv;
 pub mod send;
+mod side;
 
-use crate::exit::{Failure, Kind};
+use crate::exit::{self, Failure};
 use crate::sys;
-use annulus::{Backing, Corrupt, Peer, Ring};
+use annulus::{Backing, Corrupt, Kind, Peer, Ring};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -42,6 +46,8 @@ pub enum Stop {
     PeerStopped(String),
     /// Reading the input failed.
     Input(io::Error),
+    /// The input is not what the command line says it is.
+    Malformed(String),
     /// Writing the output failed.
     Output(io::Error),
     /// What came is not what was sent.
@@ -60,16 +66,17 @@ impl Stop {
     /// What the user is told; `other` is "sender" or "receiver", `moved` how many bytes went through.
     pub fn failure(self, other: &str, moved: u64) -> Failure {
         let after = format!("after {} bytes", crate::words::grouped(moved));
-        let failed = |message: String| Failure::new(Kind::Failed, message);
+        let failed = |message: String| Failure::new(exit::Kind::Failed, message);
         match self {
             Self::Signal(number) => {
-                Failure::new(Kind::Signal(number), format!("interrupted {after}"))
+                Failure::new(exit::Kind::Signal(number), format!("interrupted {after}"))
             }
             Self::PeerDied => failed(format!(
                 "the {other} died {after}; the stream is incomplete: start both ends again"
             )),
             Self::PeerStopped(why) => failed(format!("{why} {after}; the stream is incomplete")),
             Self::Input(e) => failed(format!("reading the input {after}: {e}")),
+            Self::Malformed(what) => failed(what),
             Self::Output(e) if e.kind() == io::ErrorKind::BrokenPipe => {
                 failed(format!("whoever read the output stopped reading {after}"))
             }
@@ -116,12 +123,7 @@ impl Watch {
 
     /// The deadline has passed: is there still a reason to wait? `peer` is the state of the other end, `mark` a number
     /// that is another one whenever it has done something.
-    fn tick(
-        &mut self,
-        mark: u64,
-        peer: Peer,
-        ring: &Ring<annulus::Spsc<[u8]>>,
-    ) -> Result<(), Stop> {
+    fn tick<K: Kind>(&mut self, mark: u64, peer: Peer, ring: &Ring<K>) -> Result<(), Stop> {
         let now = Instant::now();
         self.deadline = now + TICK;
         if mark != self.mark {

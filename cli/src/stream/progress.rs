@@ -1,6 +1,6 @@
 //! What a stream tells the person in front of it, on stderr: a bar while it runs, a line at its end.
 
-use super::frame::Total;
+use super::format::{Hello, Total};
 use crate::words;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Instant;
@@ -77,6 +77,33 @@ impl Progress {
             words::bytes(total.bytes),
             words::bytes(rate),
             total.checksum,
+        ));
+    }
+
+    /// The lines at the end of a good stream at the receiver: one a sender, and if there were several one for all.
+    pub fn received(&self, ended: &[(Hello, Total)]) {
+        self.clear();
+        if let [(_, total)] = ended {
+            self.done("received", *total, "verified");
+            return;
+        }
+        if self.quiet {
+            return;
+        }
+        for (hello, total) in ended {
+            words::tell(&format!(
+                "from process {}: {} bytes; xxh3 {:016x}, verified",
+                hello.pid,
+                words::grouped(total.bytes),
+                total.checksum
+            ));
+        }
+        let seconds = self.begun.elapsed().as_secs_f64();
+        words::tell(&format!(
+            "received {} bytes ({}) from {} senders in {seconds:.3} s",
+            words::grouped(self.bytes),
+            words::bytes(self.bytes),
+            ended.len()
         ));
     }
 }

@@ -1,184 +1,168 @@
-//! `annulus recv`: from the ring to a file or stdout, and not done before the checksum is right.
+//! `annulus recv`: from the ring to a file or stdout, and not done before the checksums are right.
 
-use super::frame::{self, Header, Reason, Total};
-use super::meet::{self, Met, Side};
+use super::desk::{Desk, Filed};
+use super::format::{Hello, Total};
+use super::kind::Streaming;
+use super::meet::{self, Met, Wanted};
 use super::output::Output;
 use super::progress::Progress;
+use super::side::Side;
 use super::{Stop, Watch};
-use crate::args::StreamArgs;
+use crate::args::{RecvArgs, StreamKind};
 use crate::exit::Failure;
-use crate::{sys, words};
-use annulus::{Consumer, PopError, Ring, Sample, Wait};
-use std::hash::Hasher;
-use twox_hash::XxHash3_64;
+use crate::sys;
+use annulus::{MpscRecords, Peer, PopError, RecordConsumer, Ring, SpscRecords, TryPopError, Wait};
 
 /// A receiver with a living sender.
-struct Receiver {
-    ring: Ring<annulus::Spsc<[u8]>>,
-    rx: Consumer<[u8]>,
+struct Receiver<'a, K: Streaming> {
+    ring: Ring<K>,
+    rx: RecordConsumer,
+    /// How many senders are to end.
+    senders: u32,
     wait: Wait,
     watch: Watch,
+    desk: Desk<'a>,
 }
 
-/// What one frame brought.
-enum Got {
-    /// So many bytes, now at the beginning of the buffer.
-    Data(usize),
-    /// The sender's last word, which was right; its slot is released.
-    End,
-}
-
-/// What has come so far.
-struct Tally {
-    hash: XxHash3_64,
-    bytes: u64,
-}
-
-impl Tally {
-    fn total(&self) -> Total {
-        Total {
-            bytes: self.bytes,
-            checksum: self.hash.clone().finish(),
+/// Runs the command.
+pub fn run(args: &RecvArgs) -> Result<(), Failure> {
+    sys::catch_stop_signals();
+    let kind = meet::kind(&args.stream, args.senders)?;
+    let mut output = Output::open(args.stream.file.as_deref())?;
+    loop {
+        if kind != Some(StreamKind::Mpsc) && run_in::<SpscRecords>(args, &mut output)? {
+            return Ok(());
+        }
+        if kind != Some(StreamKind::Spsc) && run_in::<MpscRecords>(args, &mut output)? {
+            return Ok(());
         }
     }
 }
 
-/// Runs the command.
-pub fn run(args: &StreamArgs) -> Result<(), Failure> {
-    sys::catch_stop_signals();
-    let mut output = Output::open(args.file.as_deref())?;
-    let Met { ring, end } = meet::meet::<Consumer<[u8]>>(args)?;
+/// Runs the command with a ring of kind `K`. `false`: there is one of the other kind.
+fn run_in<K: Streaming>(args: &RecvArgs, output: &mut Output) -> Result<bool, Failure> {
+    let stream = &args.stream;
+    let wanted = Wanted {
+        senders: args.senders,
+        chunk: None,
+    };
+    let Some(Met { ring, end }) = meet::meet::<K, RecordConsumer>(stream, wanted)? else {
+        return Ok(false);
+    };
+    // A liar's record may be as long as the ring.
+    let longest = usize::try_from(end.capacity_bytes()).unwrap_or(usize::MAX);
     let mut receiver = Receiver {
         ring,
         rx: end,
-        wait: args.wait_strategy.strategy(),
+        senders: args.senders,
+        wait: stream.wait_strategy.strategy(),
         watch: Watch::new(),
+        desk: Desk::new(output, args.senders > 1, longest),
     };
-    let mut progress = Progress::begin(args.quiet, None);
-    let received = receiver.stream(&mut output, &mut progress);
+    let mut progress = Progress::begin(stream.quiet, None);
+    let received = receiver.stream(&mut progress);
     progress.clear();
-    if !args.keep {
-        // This end is still held, so the sender leaves the removing to us. Nothing to do about a failure: the sender tries
+    if !matches!(received, Ok(_) | Err(Stop::Output(_))) {
+        // What had come until then. Should that fail, there is a failure to tell of already.
+        let _ = receiver.desk.flush();
+    }
+    if !stream.keep {
+        // This end is still held, so senders leave the removing to us. Nothing to do about a failure: a sender tries
         // when we are gone, and whoever comes next is told.
         let _ = receiver.ring.unlink();
     }
     receiver.rx.close();
     match received {
-        Ok(total) => {
-            progress.done("received", total, "verified");
-            Ok(())
+        Ok(ended) => {
+            progress.received(&ended);
+            Ok(true)
         }
-        Err(stop) => Err(stop.failure(Consumer::<[u8]>::OTHER, progress.bytes())),
+        Err(stop) => {
+            let other = <RecordConsumer as Side<K>>::OTHER;
+            Err(stop.failure(other, progress.bytes()))
+        }
     }
 }
 
-impl Receiver {
-    /// Writes out everything up to the end frame.
-    fn stream(&mut self, output: &mut Output, progress: &mut Progress) -> Result<Total, Stop> {
-        let mut buffer = vec![0; self.rx.slot_size() - frame::HEADER];
-        let mut tally = Tally {
-            hash: XxHash3_64::new(),
-            bytes: 0,
-        };
-        output.begin()?;
-        loop {
-            match self.next(&mut buffer, &tally)? {
-                Got::Data(n) => {
-                    let piece = &buffer[..n];
-                    tally.hash.write(piece);
-                    tally.bytes += n as u64;
-                    output.write(piece)?;
-                    progress.add(n);
-                }
-                Got::End => return Ok(tally.total()),
+impl<K: Streaming> Receiver<'_, K> {
+    /// Writes out everything up to the last sender's end record. Gives what they said and sent.
+    fn stream(&mut self, progress: &mut Progress) -> Result<Vec<(Hello, Total)>, Stop> {
+        let mut ended = Vec::new();
+        self.desk.begin()?;
+        while (ended.len() as u64) < u64::from(self.senders) {
+            match self.next()? {
+                Filed::Piece(n) => progress.add(n),
+                Filed::Begun => {}
+                Filed::Ended(hello, total) => ended.push((hello, total)),
             }
             if let Some(signal) = sys::stop_signal() {
                 return Err(Stop::Signal(signal));
             }
         }
+        match self.desk.unfinished().next() {
+            None => Ok(ended),
+            Some(pid) => Err(Stop::PeerStopped(format!(
+                "process {pid} had sent a part and not ended when as many senders as --senders says had"
+            ))),
+        }
     }
 
-    /// Takes the next frame.
-    fn next(&mut self, buffer: &mut [u8], tally: &Tally) -> Result<Got, Stop> {
+    /// Takes the next record.
+    fn next(&mut self) -> Result<Filed, Stop> {
         loop {
-            let slot_size = self.rx.slot_size();
+            match self.rx.try_sample() {
+                Ok(sample) => return self.desk.file::<K>(sample),
+                Err(TryPopError::Empty) => self.desk.flush()?,
+                Err(TryPopError::Closed) => return Err(closed()),
+                Err(TryPopError::Corrupt(e)) => return Err(e.into()),
+            }
             let why = match self.rx.sample_until(self.wait, self.watch.deadline()) {
-                Ok(sample) => return open(sample, slot_size, buffer, tally),
+                Ok(sample) => return self.desk.file::<K>(sample),
                 Err(why) => why,
             };
             match why {
-                PopError::TimedOut => {
-                    let peer = self.rx.producer_state();
-                    self.watch.tick(self.rx.position(), peer, &self.ring)?;
-                    // It may have sent its last frames and left since the deadline.
-                    if self.rx.is_empty()
-                        && let Some(stop) = super::gone(peer, Consumer::<[u8]>::OTHER)
-                    {
-                        return Err(stop);
-                    }
-                }
-                PopError::Closed => {
-                    return Err(Stop::PeerStopped("the sender stopped".to_owned()));
-                }
+                PopError::TimedOut => self.look_around()?,
+                // Of several senders, one that had sent nothing may have died; the others may be still to come.
+                PopError::PeerDied if K::MANY => self.look_around()?,
                 PopError::PeerDied => return Err(Stop::PeerDied),
+                PopError::Closed => return Err(closed()),
                 PopError::Corrupt(e) => return Err(e.into()),
             }
         }
     }
-}
 
-/// Reads one frame and releases its slot, except an end frame that is wrong: an end frame that is released tells the
-/// sender that all is well.
-fn open(
-    sample: Sample<'_, [u8]>,
-    slot_size: usize,
-    buffer: &mut [u8],
-    tally: &Tally,
-) -> Result<Got, Stop> {
-    let mut header = [0; frame::HEADER];
-    sample.read_at(0, &mut header);
-    let Some(header) = Header::parse(header, slot_size) else {
-        let what = format!(
-            "the frame at position {} has a header that no sender of this version writes",
-            sample.position()
-        );
-        // Not released: the sender must not take its end frame for accepted.
-        std::mem::forget(sample);
-        return Err(Stop::Damaged(what));
-    };
-    match header.kind {
-        frame::Kind::Data => {
-            sample.read_at(frame::HEADER, &mut buffer[..header.len]);
-            Ok(Got::Data(header.len))
-        }
-        frame::Kind::End => {
-            let mut body = [0; frame::END];
-            sample.read_at(frame::HEADER, &mut body);
-            let (said, got) = (Total::from_bytes(body), tally.total());
-            if said != got {
-                std::mem::forget(sample);
-                return Err(Stop::Damaged(differs(said, got)));
+    /// What a receiver does every tick it waits for a sender.
+    fn look_around(&mut self) -> Result<(), Stop> {
+        let (peer, missing) = match K::MANY {
+            false => {
+                let peer = self.rx.producer_state();
+                (peer, super::gone(peer, <RecordConsumer as Side<K>>::OTHER))
             }
-            Ok(Got::End)
+            true => (Peer::Alive, self.missing_sender()),
+        };
+        self.watch.tick(self.rx.position(), peer, &self.ring)?;
+        match missing {
+            // It may have sent its last records and left since it was seen alive.
+            Some(stop) if self.rx.is_empty() => Err(stop),
+            _ => Ok(()),
         }
-        frame::Kind::Abort => {
-            let mut body = [0; frame::ABORT];
-            sample.read_at(frame::HEADER, &mut body);
-            Err(Stop::PeerStopped(Reason::describe(body).to_owned()))
-        }
+    }
+
+    /// A sender that has begun, has not ended, and is not there any more.
+    fn missing_sender(&self) -> Option<Stop> {
+        // Nobody is taken for dead because the kernel cannot say.
+        let producers = self.ring.status().ok()?.producers;
+        let states_of = |pid| producers.iter().filter(move |end| end.pid == pid);
+        let gone = |&pid: &u32| states_of(pid).all(|end| end.state != Peer::Alive);
+        let pid = self.desk.unfinished().find(gone)?;
+        let left = states_of(pid).any(|end| end.state == Peer::Left);
+        Some(match left {
+            true => Stop::PeerStopped(format!("the sender with process {pid} left")),
+            false => Stop::PeerDied,
+        })
     }
 }
 
-fn differs(said: Total, got: Total) -> String {
-    if said.bytes != got.bytes {
-        return format!(
-            "the sender sent {} bytes, but {} came",
-            words::grouped(said.bytes),
-            words::grouped(got.bytes)
-        );
-    }
-    format!(
-        "the checksum is wrong: sent {:016x}, received {:016x}",
-        said.checksum, got.checksum
-    )
+fn closed() -> Stop {
+    Stop::PeerStopped("the sender stopped".to_owned())
 }

@@ -1,11 +1,11 @@
-//! Our own rings as an engine: anonymous memory inherited by fork, so that nothing is left behind however this ends.
+//! Our own rings of slots as engines: anonymous memory inherited by fork, so that nothing is left behind however this ends.
 //!
 //! Invariant: every size in `PAYLOADS` has its loops.
 
 use crate::scenario::engine::{Engine, Traits};
 use crate::scenario::harness::{self, Link, capacity, over_processes};
 use crate::scenario::message::Message;
-use crate::scenario::ours::{Side, Waiting, side};
+use crate::scenario::ours::{Parking, Side, Spinning, Waiting, side};
 use crate::scenario::pin::Cpus;
 use crate::scenario::shared::Barrier;
 use annulus::{Backing, Ring};
@@ -14,15 +14,16 @@ use std::marker::PhantomData;
 /// Message sizes the loops are compiled for, in bytes.
 pub const PAYLOADS: [usize; 7] = [8, 56, 120, 256, 1024, 4096, 65536];
 
-/// Rings whose ends wait as `W` says.
-pub struct Ours<W>(PhantomData<W>);
-
-impl<W: Waiting> Ours<W> {
-    /// The engine.
-    pub fn engine() -> Box<dyn Engine> {
-        Box::new(Ours::<W>(PhantomData))
-    }
+/// Every engine, in the order they take turns.
+pub fn engines() -> Vec<Box<dyn Engine>> {
+    vec![
+        Box::new(Ours::<Spinning>(PhantomData)),
+        Box::new(Ours::<Parking>(PhantomData)),
+    ]
 }
+
+/// Rings whose ends wait as `W` says.
+struct Ours<W>(PhantomData<W>);
 
 impl<W: Waiting> Engine for Ours<W> {
     fn traits(&self) -> Traits {
