@@ -125,10 +125,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        let len = self.check(record.len())?;
-        let claim = self.claim_wait(len, wait, Some(deadline))?;
-        self.put(claim, 0, len, |strip, at| strip.write(at, record));
-        Ok(())
+        self.push_tagged_until(0, record, wait, deadline)
     }
 
     /// Pushes a copy of `record` with a tag of the caller's own, or says why not.
@@ -151,6 +148,24 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn push_tagged(&mut self, tag: u16, record: &[u8], wait: Wait) -> Result<(), PushError> {
         let len = self.check(record.len())?;
         let claim = self.claim_wait(len, wait, None)?;
+        self.put(claim, tag, len, |strip, at| strip.write(at, record));
+        Ok(())
+    }
+
+    /// Like [`push_tagged`](RecordProducer::push_tagged), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    #[inline]
+    pub fn push_tagged_until(
+        &mut self,
+        tag: u16,
+        record: &[u8],
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<(), PushError> {
+        let len = self.check(record.len())?;
+        let claim = self.claim_wait(len, wait, Some(deadline))?;
         self.put(claim, tag, len, |strip, at| strip.write(at, record));
         Ok(())
     }
@@ -266,6 +281,22 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn claim_for(&mut self, len: usize, wait: Wait) -> Result<RecordLoan<'_, K, M>, PushError> {
         let len = self.check(len)?;
         let claim = self.claim_wait(len, wait, None)?;
+        Ok(RecordLoan::new(self, claim, len))
+    }
+
+    /// Like [`claim_for`](RecordProducer::claim_for), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PushError::TimedOut`].
+    #[inline]
+    pub fn claim_until(
+        &mut self,
+        len: usize,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<RecordLoan<'_, K, M>, PushError> {
+        let len = self.check(len)?;
+        let claim = self.claim_wait(len, wait, Some(deadline))?;
         Ok(RecordLoan::new(self, claim, len))
     }
 
