@@ -1,4 +1,4 @@
-//! Compiles the C++ peers whose headers are installed, and says in one sentence what is missing for the others.
+//! Compiles the C and C++ peers whose headers are installed, and says in one sentence what is missing for the others.
 //!
 //! Never fails for a missing header or compiler: the program is then built without that engine.
 
@@ -10,20 +10,45 @@ struct Peer {
     header: &'static str,
     source: &'static str,
     package: &'static str,
+    /// Library to link with; empty where the header is everything.
+    library: &'static str,
 }
 
-const PEERS: [Peer; 2] = [
+const PEERS: [Peer; 5] = [
     Peer {
         cfg: "have_boost",
         header: "boost/lockfree/spsc_queue.hpp",
         source: "cpp/boost_spsc.cpp",
         package: "libboost-dev",
+        library: "",
     },
     Peer {
         cfg: "have_moodycamel",
         header: "readerwriterqueue/readerwriterqueue.h",
         source: "cpp/moodycamel.cpp",
         package: "libreaderwriterqueue-dev",
+        library: "",
+    },
+    Peer {
+        cfg: "have_boost_interprocess",
+        header: "boost/interprocess/ipc/message_queue.hpp",
+        source: "cpp/boost_interprocess.cpp",
+        package: "libboost-dev",
+        library: "",
+    },
+    Peer {
+        cfg: "have_concurrentqueue",
+        header: "concurrentqueue/concurrentqueue.h",
+        source: "cpp/moodycamel_concurrent.cpp",
+        package: "libconcurrentqueue-dev",
+        library: "",
+    },
+    Peer {
+        cfg: "have_dpdk",
+        header: "rte_ring.h",
+        source: "cpp/dpdk_ring.c",
+        package: "libdpdk-dev",
+        library: "rte_ring",
     },
 ];
 
@@ -32,46 +57,67 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     for peer in PEERS {
         println!("cargo:rerun-if-changed=/usr/include/{}", peer.header);
-        if !has_header(peer.header) {
+        if !has_header(&peer) {
             println!(
                 "cargo:warning=built without the engine of {}: install the Debian packages g++ and {} to have it",
                 peer.source, peer.package
             );
             continue;
         }
-        build()
+        build(&peer)
             .opt_level(3)
             .define("NDEBUG", None)
             .file(peer.source)
             .compile(peer.cfg);
+        if !peer.library.is_empty() {
+            println!("cargo:rustc-link-lib={}", peer.library);
+        }
         println!("cargo:rustc-cfg={}", peer.cfg);
     }
 }
 
-fn build() -> cc::Build {
+fn build(peer: &Peer) -> cc::Build {
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++17").warnings(true);
+    build.warnings(true);
+    if peer.source.ends_with(".cpp") {
+        build.cpp(true).std("c++17");
+    }
+    if peer.cfg == "have_dpdk" {
+        // Where Debian puts DPDK's headers, and the one among them that each of the others expects.
+        let target = std::env::var("TARGET").unwrap_or_default();
+        let multiarch = target.replace("-unknown", "");
+        build
+            .std("gnu11")
+            .include("/usr/include/dpdk")
+            .include(format!("/usr/include/{multiarch}/dpdk"))
+            .flag("-include")
+            .flag("rte_config.h");
+    }
     build
 }
 
-/// Whether the C++ compiler finds the header; false also when there is no compiler.
-fn has_header(header: &str) -> bool {
+/// Whether the compiler finds the header; false also when there is no compiler.
+fn has_header(peer: &Peer) -> bool {
     // Its own remarks about a missing compiler would stand beside our sentence.
-    let Ok(compiler) = build().cargo_warnings(false).try_get_compiler() else {
+    let Ok(compiler) = build(peer).cargo_warnings(false).try_get_compiler() else {
         return false;
     };
-    preprocesses(compiler.to_command(), header).unwrap_or(false)
+    preprocesses(compiler.to_command(), peer).unwrap_or(false)
 }
 
-fn preprocesses(mut compiler: Command, header: &str) -> std::io::Result<bool> {
+fn preprocesses(mut compiler: Command, peer: &Peer) -> std::io::Result<bool> {
+    let language = match peer.source.ends_with(".cpp") {
+        true => "c++",
+        false => "c",
+    };
     let mut child = compiler
-        .args(["-E", "-x", "c++", "-"])
+        .args(["-E", "-x", language, "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        writeln!(input, "#include <{header}>")?;
+        writeln!(input, "#include <{}>", peer.header)?;
     }
     Ok(child.wait()?.success())
 }

@@ -18,6 +18,8 @@ pub enum Across {
 pub enum WrittenIn {
     /// A Rust crate.
     Rust,
+    /// A C header.
+    C,
     /// A C++ header.
     Cpp,
     /// A facility of the kernel.
@@ -56,13 +58,17 @@ pub struct Traits {
     pub wait: Wait,
 }
 
-/// One ring implementation that can be measured.
-pub trait Engine {
+/// One ring implementation that can be measured with traffic of kind `W`; a `usize` is slots of so many bytes.
+pub trait Engine<W = usize> {
     /// What it is.
     fn traits(&self) -> Traits;
-    /// Nanoseconds for a stream of `count` messages of `payload` bytes. The calling thread must be pinned to `cpus.near`.
+    /// Whether it can carry such traffic at all; what it cannot carry it is not asked to.
+    fn carries(&self, _traffic: W) -> bool {
+        true
+    }
+    /// Nanoseconds for a stream of `count` messages. The calling thread must be pinned to `cpus.near`.
     /// An error says what went wrong, a size the engine is not compiled for included.
-    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
-    /// Nanoseconds for `count` round trips of `payload` bytes, through one ring per direction. Otherwise as `throughput`.
-    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String>;
+    fn throughput(&self, cpus: Cpus, traffic: W, count: u64) -> Result<u64, String>;
+    /// Nanoseconds for `count` round trips, through one ring per direction. Otherwise as `throughput`.
+    fn rtt(&self, cpus: Cpus, traffic: W, count: u64) -> Result<u64, String>;
 }

@@ -20,7 +20,7 @@ pub const CAPACITY: usize = 4096;
 /// Bytes of the rings with messages so large that there are fewer slots.
 const LARGE_RING: usize = 4 << 20;
 /// Seconds after which a measurement is given up.
-const PATIENCE_S: u32 = 60;
+pub(super) const PATIENCE_S: u32 = 60;
 /// How long a failing side lets the other leave through the barrier.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -200,7 +200,7 @@ fn attended<E: End, R>(
 
 /// Whatever goes wrong on one side, a panic too, releases the other side: from the barrier, or, where that side may be
 /// spinning in a timed loop, by what `end_other` does after giving it a moment to leave by itself.
-fn or_abandon<R>(
+pub(super) fn or_abandon<R>(
     barrier: &Barrier,
     work: impl FnOnce() -> Result<R, String>,
     end_other: impl FnOnce(&str),

@@ -57,8 +57,8 @@ pub type Side<W, const WORDS: usize> = Duplex<Sending<W, WORDS>, Receiving<W, WO
 
 /// Takes the sending end of `out` and the receiving end of `back`.
 pub fn side<W, const WORDS: usize>(
-    out: &annulus::Ring<Message<WORDS>>,
-    back: &annulus::Ring<Message<WORDS>>,
+    out: &annulus::Ring<annulus::Spsc<Message<WORDS>>>,
+    back: &annulus::Ring<annulus::Spsc<Message<WORDS>>>,
 ) -> Result<Side<W, WORDS>, String> {
     let tx = out.producer().map_err(|error| error.to_string())?;
     let rx = back.consumer().map_err(|error| error.to_string())?;

@@ -7,8 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::machine::Machine;
 use super::stats::{Class, Summary};
 
-/// The name under which our own engine appears.
+/// The name under which our own engine appears. Its variants carry the same name and a suffix after a dash; the ratios of
+/// a workload are those of the plain name.
 pub const OURS: &str = "annulus";
+
+/// Whether the name is that of our own engine or of one of its variants.
+pub fn is_ours(name: &str) -> bool {
+    name.strip_prefix(OURS)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
 
 /// Everything one run found out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,8 +57,10 @@ pub struct Workload {
     pub kind: String,
     /// "slots" or "records".
     pub element: String,
-    /// Bytes per message.
+    /// Bytes per message; their mean where lengths vary.
     pub payload_bytes: u64,
+    /// The length class of records, such as "24-200"; null for slots.
+    pub payload: Option<String>,
     /// Messages per call.
     pub batch: u32,
     /// "spin", or "park" when a waiter sleeps in the kernel.
@@ -95,6 +104,21 @@ pub struct EngineFigures {
     pub p50_ns: Option<f64>,
     /// 99th percentile of the one-way time of an open loop.
     pub p99_ns: Option<f64>,
+    /// How it compares; null for peers.
+    pub ours: Option<Ratios>,
+}
+
+/// One of our engines beside the peers of its workload.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Ratios {
+    /// Throughput over the best peer's.
+    pub over_best_peer_throughput: Option<f64>,
+    /// Throughput over the best Rust peer's.
+    pub over_best_rust_peer_throughput: Option<f64>,
+    /// Round trip over the floor.
+    pub over_floor_rtt: Option<f64>,
+    /// The best peer's round trip over this one.
+    pub best_peer_over_rtt: Option<f64>,
 }
 
 /// The quartiles of a summary as the report writes them.
@@ -105,10 +129,7 @@ pub fn quartiles(summary: Option<Summary>) -> Option<[f64; 2]> {
 impl Workload {
     /// Fills in the ratios from the engines' medians and the floor. A ratio that lacks a side stays `None`.
     pub fn compare(&mut self, floor_rtt_ns: Option<f64>) {
-        let ours = self.engines.iter().find(|e| e.name == OURS);
-        let our_rate = ours.and_then(|e| e.throughput_msgs_per_s);
-        let our_rtt = ours.and_then(|e| e.rtt_ns);
-        let peers = || self.engines.iter().filter(|e| e.name != OURS);
+        let peers = || self.engines.iter().filter(|e| !is_ours(&e.name));
         let best_rate = peers()
             .filter_map(|e| e.throughput_msgs_per_s)
             .reduce(f64::max);
@@ -118,10 +139,21 @@ impl Workload {
             .reduce(f64::max);
         let best_rtt = peers().filter_map(|e| e.rtt_ns).reduce(f64::min);
         let over = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
-        self.ours_over_best_peer_throughput = over(our_rate, best_rate);
-        self.ours_over_best_rust_peer_throughput = over(our_rate, best_rust_rate);
-        self.ours_over_floor_rtt = over(our_rtt, floor_rtt_ns);
-        self.best_peer_over_ours_rtt = over(best_rtt, our_rtt);
+        for engine in self.engines.iter_mut().filter(|e| is_ours(&e.name)) {
+            engine.ours = Some(Ratios {
+                over_best_peer_throughput: over(engine.throughput_msgs_per_s, best_rate),
+                over_best_rust_peer_throughput: over(engine.throughput_msgs_per_s, best_rust_rate),
+                over_floor_rtt: over(engine.rtt_ns, floor_rtt_ns),
+                best_peer_over_rtt: over(best_rtt, engine.rtt_ns),
+            });
+        }
+        let plain = self.engines.iter().find(|e| e.name == OURS);
+        if let Some(ratios) = plain.and_then(|e| e.ours) {
+            self.ours_over_best_peer_throughput = ratios.over_best_peer_throughput;
+            self.ours_over_best_rust_peer_throughput = ratios.over_best_rust_peer_throughput;
+            self.ours_over_floor_rtt = ratios.over_floor_rtt;
+            self.best_peer_over_ours_rtt = ratios.best_peer_over_rtt;
+        }
     }
 }
 
@@ -141,6 +173,7 @@ mod tests {
             rtt_quartiles_ns: None,
             p50_ns: None,
             p99_ns: None,
+            ours: None,
         }
     }
 
@@ -149,6 +182,7 @@ mod tests {
             kind: String::from("spsc"),
             element: String::from("slots"),
             payload_bytes: 56,
+            payload: None,
             batch: 1,
             wait: String::from("spin"),
             producers: 1,
@@ -173,6 +207,22 @@ mod tests {
         assert_eq!(one.ours_over_best_rust_peer_throughput, Some(6.0));
         assert_eq!(one.ours_over_floor_rtt, Some(2.0));
         assert_eq!(one.best_peer_over_ours_rtt, Some(1.5));
+    }
+
+    #[test]
+    fn a_variant_of_ours_has_ratios_of_its_own_and_is_nobodys_peer() {
+        let mut one = workload(vec![
+            figures("annulus-64", "rust", Some(900.0), Some(60.0)),
+            figures(OURS, "rust", Some(600.0), Some(80.0)),
+            figures("annulusish", "rust", Some(300.0), Some(120.0)),
+        ]);
+        one.compare(Some(40.0));
+        assert_eq!(one.ours_over_best_peer_throughput, Some(2.0));
+        let variant = one.engines[0].ours.unwrap();
+        assert_eq!(variant.over_best_peer_throughput, Some(3.0));
+        assert_eq!(variant.over_floor_rtt, Some(1.5));
+        assert_eq!(variant.best_peer_over_rtt, Some(2.0));
+        assert!(one.engines[2].ours.is_none());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::harness::{capacity, contained};
 use super::load::Load;
 use super::pin::Cpus;
 use super::stats::Class;
+use super::traffic::Traffic;
 use super::{copying, floor, handoff};
 
 /// Rounds that may be thrown away even in a short run.
@@ -63,32 +64,42 @@ pub struct Figures {
     pub throughput: Vec<f64>,
     /// Messages per timed stream.
     pub messages: Vec<f64>,
-    /// Round trips, ns.
+    /// Round trips, ns; empty where the traffic has none.
     pub rtt_ns: Vec<f64>,
 }
 
 /// All rounds of one class.
-#[derive(Clone, Debug, Default)]
-pub struct Filed {
+#[derive(Clone, Debug)]
+pub struct Filed<W> {
     /// The machine.
     pub references: References,
-    /// Rounds per payload.
-    pub rounds: BTreeMap<usize, u32>,
-    /// Figures by payload and place of the engine.
-    pub figures: BTreeMap<(usize, usize), Figures>,
+    /// Rounds per traffic.
+    pub rounds: BTreeMap<W, u32>,
+    /// Figures by traffic and place of the engine.
+    pub figures: BTreeMap<(W, usize), Figures>,
+}
+
+impl<W> Default for Filed<W> {
+    fn default() -> Self {
+        Filed {
+            references: References::default(),
+            rounds: BTreeMap::new(),
+            figures: BTreeMap::new(),
+        }
+    }
 }
 
 /// Everything that was measured.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
+#[derive(Clone, Debug)]
+pub struct Outcome<W> {
     /// By placement class.
-    pub by_class: BTreeMap<Class, Filed>,
+    pub by_class: BTreeMap<Class, Filed<W>>,
     /// Rounds thrown away because the placement changed within them.
     pub mixed: u32,
     /// What went wrong, one sentence each; empty after a good run.
     pub failures: Vec<String>,
-    /// Payload and place of the engines that failed; what they had measured before is worth nothing.
-    pub failed: BTreeSet<(usize, usize)>,
+    /// Traffic and place of the engines that failed; what they had measured before is worth nothing.
+    pub failed: BTreeSet<(W, usize)>,
 }
 
 /// What is timed next: how many messages, how many trips.
@@ -104,19 +115,29 @@ struct Turn {
     messages: u64,
     stream_ns: u64,
     trips: u64,
-    trips_ns: u64,
+    /// `None` where the traffic has no round trips.
+    trips_ns: Option<u64>,
 }
 
 /// The measurement in progress.
-pub struct Session<'a> {
-    engines: &'a [Box<dyn Engine>],
+pub struct Session<'a, W> {
+    engines: &'a [Box<dyn Engine<W>>],
     cpus: Cpus,
     pace: Pace,
-    counts: BTreeMap<(usize, usize), Counts>,
-    outcome: Outcome,
+    counts: BTreeMap<(W, usize), Counts>,
+    outcome: Outcome<W>,
 }
 
-impl Outcome {
+impl<W> Outcome<W> {
+    fn nothing_yet() -> Self {
+        Outcome {
+            by_class: BTreeMap::new(),
+            mixed: 0,
+            failures: Vec::new(),
+            failed: BTreeSet::new(),
+        }
+    }
+
     /// A sentence about rounds that were thrown away, if there were any.
     pub fn thrown_away(&self) -> Option<String> {
         let mixed = self.mixed;
@@ -128,27 +149,27 @@ impl Outcome {
     }
 }
 
-impl<'a> Session<'a> {
+impl<'a, W: Traffic> Session<'a, W> {
     /// Nothing measured yet. The calling thread must be pinned to `cpus.near`.
-    pub fn new(engines: &'a [Box<dyn Engine>], cpus: Cpus, pace: Pace) -> Self {
+    pub fn new(engines: &'a [Box<dyn Engine<W>>], cpus: Cpus, pace: Pace) -> Self {
         Session {
             engines,
             cpus,
             pace,
             counts: BTreeMap::new(),
-            outcome: Outcome::default(),
+            outcome: Outcome::nothing_yet(),
         }
     }
 
-    /// Runs `rounds` rounds over all payloads. An error ends everything: the floor could not be measured.
-    pub fn run(mut self, payloads: &[usize], rounds: u32) -> Result<Outcome, String> {
-        for &payload in payloads {
-            self.calibrate(payload);
+    /// Runs `rounds` rounds over all workloads. An error ends everything: the floor could not be measured.
+    pub fn run(mut self, workloads: &[W], rounds: u32) -> Result<Outcome<W>, String> {
+        for &traffic in workloads {
+            self.calibrate(traffic);
         }
-        let mut spare = SPARE_ROUNDS.max(rounds * payloads.len() as u32);
+        let mut spare = SPARE_ROUNDS.max(rounds * workloads.len() as u32);
         for _ in 0..rounds {
-            for &payload in payloads {
-                while !self.round(payload)? && spare > 0 {
+            for &traffic in workloads {
+                while !self.round(traffic)? && spare > 0 {
                     spare -= 1;
                 }
             }
@@ -156,20 +177,26 @@ impl<'a> Session<'a> {
         Ok(self.outcome)
     }
 
-    /// Finds counts that last about `loop_ns`. An engine that fails is reported once and sits out this payload.
-    fn calibrate(&mut self, payload: usize) {
+    /// Finds counts that last about `loop_ns`. An engine that fails is reported once and sits out this traffic.
+    fn calibrate(&mut self, traffic: W) {
         for place in 0..self.engines.len() {
+            if !self.engines[place].carries(traffic) {
+                continue;
+            }
             let mut counts = Counts {
-                stream: 2 * capacity(payload) as u64,
+                stream: traffic.shortest_stream(),
                 trips: 256,
             };
             for _ in 0..4 {
-                let Some(turn) = self.turn(place, payload, counts) else {
+                let Some(turn) = self.turn(place, traffic, counts) else {
                     break;
                 };
-                let next = self.following(payload, turn, 64);
-                let settled = 2 * turn.stream_ns.min(turn.trips_ns) > self.pace.loop_ns;
-                self.counts.insert((payload, place), next);
+                let next = self.following(traffic, turn, 64);
+                let shortest_ns = turn
+                    .trips_ns
+                    .map_or(turn.stream_ns, |ns| ns.min(turn.stream_ns));
+                let settled = 2 * shortest_ns > self.pace.loop_ns * traffic.stretch();
+                self.counts.insert((traffic, place), next);
                 counts = next;
                 if settled {
                     break;
@@ -178,20 +205,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// One round of one payload; false when the placement changed within it and it was thrown away.
-    fn round(&mut self, payload: usize) -> Result<bool, String> {
+    /// One round of one workload; false when the placement changed within it and it was thrown away.
+    fn round(&mut self, traffic: W) -> Result<bool, String> {
         let load = Load::now(self.cpus);
         let before = floor::measure(self.cpus, self.pace.floor_trips)?;
         let lines = handoff::lines_per_s(self.cpus, self.pace.reference_ns)?;
         let copies = copying::gb_per_s(1024, capacity(1024), self.pace.reference_ns);
         let mut turns = Vec::new();
         for place in 0..self.engines.len() {
-            let Some(&counts) = self.counts.get(&(payload, place)) else {
+            let Some(&counts) = self.counts.get(&(traffic, place)) else {
                 continue;
             };
-            if let Some(turn) = self.turn(place, payload, counts) {
+            if let Some(turn) = self.turn(place, traffic, counts) {
                 self.counts
-                    .insert((payload, place), self.following(payload, turn, 4));
+                    .insert((traffic, place), self.following(traffic, turn, 4));
                 turns.push((place, turn));
             }
         }
@@ -211,58 +238,67 @@ impl<'a> Session<'a> {
         references.handoff_lines_per_s.push(lines);
         references.memcpy_1024_gb_per_s.push(copies);
         references.others_share.extend(others);
-        *filed.rounds.entry(payload).or_default() += 1;
+        *filed.rounds.entry(traffic).or_default() += 1;
         for (place, turn) in turns {
-            let figures = filed.figures.entry((payload, place)).or_default();
+            let figures = filed.figures.entry((traffic, place)).or_default();
             let rate = turn.messages as f64 * 1e9 / turn.stream_ns as f64;
             figures.throughput.push(rate);
             figures.messages.push(turn.messages as f64);
-            figures
-                .rtt_ns
-                .push(turn.trips_ns as f64 / turn.trips as f64);
+            let trip_ns = turn.trips_ns.map(|ns| ns as f64 / turn.trips as f64);
+            figures.rtt_ns.extend(trip_ns);
         }
         Ok(true)
     }
 
-    /// Measures one engine once; `None` (and a failure noted, and the engine out of this payload) when that failed.
-    fn turn(&mut self, place: usize, payload: usize, counts: Counts) -> Option<Turn> {
+    /// Measures one engine once; `None` (and a failure noted, and the engine out of this traffic) when that failed.
+    fn turn(&mut self, place: usize, traffic: W, counts: Counts) -> Option<Turn> {
         let engine = &self.engines[place];
         let Traits { name, wait, .. } = engine.traits();
         let cpus = self.cpus;
-        let stream = contained(|| engine.throughput(cpus, payload, counts.stream));
+        let stream = contained(|| engine.throughput(cpus, traffic, counts.stream));
         let measured = stream.and_then(|stream_ns| {
-            let trips_ns = contained(|| engine.rtt(cpus, payload, counts.trips))?;
+            let trips_ns = match traffic.has_round_trips() {
+                true => Some(contained(|| engine.rtt(cpus, traffic, counts.trips))?.max(1)),
+                false => None,
+            };
             Ok(Turn {
                 messages: counts.stream,
                 stream_ns: stream_ns.max(1),
                 trips: counts.trips,
-                trips_ns: trips_ns.max(1),
+                trips_ns,
             })
         });
         match measured {
             Ok(turn) => Some(turn),
             Err(message) => {
+                let described = traffic.described();
                 let failure = format!(
-                    "{name}, {payload} bytes, {}: {message}; its own words stand above",
+                    "{name}, {} {}, {}, {}: {message}; its own words stand above",
+                    described.kind,
+                    described.element,
+                    described.size(),
                     wait.name()
                 );
-                self.outcome.failed.insert((payload, place));
+                self.outcome.failed.insert((traffic, place));
                 self.outcome.failures.push(failure);
-                self.counts.remove(&(payload, place));
+                self.counts.remove(&(traffic, place));
                 None
             }
         }
     }
 
-    /// Counts that would have lasted `loop_ns`, at most `leap` times more or fewer, and never less than two laps.
-    fn following(&self, payload: usize, turn: Turn, leap: u64) -> Counts {
+    /// Counts that would have lasted `loop_ns` and its stretch, at most `leap` times more or fewer, and never less than two laps.
+    fn following(&self, traffic: W, turn: Turn, leap: u64) -> Counts {
+        let loop_ns = (self.pace.loop_ns * traffic.stretch()) as f64;
         let scale = |count: u64, took: u64| {
-            let ideal = (count as f64 * self.pace.loop_ns as f64 / took as f64) as u64;
+            let ideal = (count as f64 * loop_ns / took as f64) as u64;
             ideal.clamp(count / leap, count * leap)
         };
         Counts {
-            stream: scale(turn.messages, turn.stream_ns).max(2 * capacity(payload) as u64),
-            trips: scale(turn.trips, turn.trips_ns).max(64),
+            stream: scale(turn.messages, turn.stream_ns).max(traffic.shortest_stream()),
+            trips: turn
+                .trips_ns
+                .map_or(turn.trips, |ns| scale(turn.trips, ns).max(64)),
         }
     }
 }

@@ -87,7 +87,7 @@ impl std::fmt::Display for PartnerGone {
     }
 }
 
-/// Where two parties meet, phase after phase.
+/// Where parties meet, phase after phase.
 #[repr(C, align(128))]
 pub struct Barrier {
     arrived: AtomicU32,
@@ -98,16 +98,23 @@ pub struct Barrier {
 unsafe impl Zeroed for Barrier {}
 
 impl Barrier {
-    /// Arrives at `phase` (1, 2, 3 ... in order, each once per party) and spins until the other party has arrived too.
+    /// `meet_all` of two parties.
     pub fn meet(&self, phase: u32) -> Result<(), PartnerGone> {
+        self.meet_all(phase, 2)
+    }
+
+    /// Arrives at `phase` (1, 2, 3 ... in order, each once per party) and spins until all `parties` have arrived.
+    pub fn meet_all(&self, phase: u32, parties: u32) -> Result<(), PartnerGone> {
         self.arrived.fetch_add(1, Ordering::AcqRel);
+        // More parties than the two cores must let each other run.
+        let yield_every = if parties > 2 { 1 << 7 } else { 1 << 14 };
         let mut polls = 0u32;
-        while self.arrived.load(Ordering::Acquire) < 2 * phase {
+        while self.arrived.load(Ordering::Acquire) < parties * phase {
             if self.abandoned.load(Ordering::Acquire) != 0 {
                 return Err(PartnerGone);
             }
             polls = polls.wrapping_add(1);
-            if polls.is_multiple_of(1 << 14) {
+            if polls.is_multiple_of(yield_every) {
                 // Both parties may sit on one core for the moment (before they are pinned).
                 std::thread::yield_now();
             } else {
@@ -117,7 +124,7 @@ impl Barrier {
         Ok(())
     }
 
-    /// Tells the other party that this one will not come.
+    /// Tells the other parties that this one will not come.
     pub fn abandon(&self) {
         self.abandoned.store(1, Ordering::Release);
     }

@@ -9,9 +9,14 @@ use super::machine::Machine;
 use super::report::{EngineFigures, Placement, Report, Workload, quartiles};
 use super::rounds::{Figures, Filed, Outcome};
 use super::stats::{Class, Summary};
+use super::traffic::Traffic;
 
 /// Builds the report; `tree` is a directory inside the source tree.
-pub fn report(outcome: &Outcome, engines: &[Box<dyn Engine>], tree: &Path) -> Report {
+pub fn report<W: Traffic>(
+    outcome: &Outcome<W>,
+    engines: &[Box<dyn Engine<W>>],
+    tree: &Path,
+) -> Report {
     Report {
         machine: Machine::describe(tree),
         placements: outcome
@@ -22,20 +27,20 @@ pub fn report(outcome: &Outcome, engines: &[Box<dyn Engine>], tree: &Path) -> Re
     }
 }
 
-fn placement(
+fn placement<W: Traffic>(
     class: Class,
-    filed: &Filed,
-    outcome: &Outcome,
-    engines: &[Box<dyn Engine>],
+    filed: &Filed<W>,
+    outcome: &Outcome<W>,
+    engines: &[Box<dyn Engine<W>>],
 ) -> Placement {
     let references = &filed.references;
     let median = |values: &[f64]| Summary::of(values).map(|s| s.median);
     let floor = Summary::of(&references.one_line_rtt_ns);
     let floor_rtt_ns = floor.map(|s| s.median);
     let mut workloads = Vec::new();
-    for &payload in filed.rounds.keys() {
+    for &traffic in filed.rounds.keys() {
         for wait in [Wait::Spin, Wait::Park] {
-            let mut workload = workload(payload, wait, filed, outcome, engines);
+            let mut workload = workload(traffic, wait, filed, outcome, engines);
             if !workload.engines.is_empty() {
                 workload.compare(floor_rtt_ns);
                 workloads.push(workload);
@@ -55,28 +60,30 @@ fn placement(
     }
 }
 
-fn workload(
-    payload: usize,
+fn workload<W: Traffic>(
+    traffic: W,
     wait: Wait,
-    filed: &Filed,
-    outcome: &Outcome,
-    engines: &[Box<dyn Engine>],
+    filed: &Filed<W>,
+    outcome: &Outcome<W>,
+    engines: &[Box<dyn Engine<W>>],
 ) -> Workload {
+    let described = traffic.described();
     let places = (0..engines.len()).filter(|&place| engines[place].traits().wait == wait);
     Workload {
-        kind: String::from("spsc"),
-        element: String::from("slots"),
-        payload_bytes: payload as u64,
+        kind: String::from(described.kind),
+        element: String::from(described.element),
+        payload_bytes: described.payload_bytes,
+        payload: described.payload,
         batch: 1,
         wait: String::from(wait.name()),
-        producers: 1,
+        producers: described.producers,
         consumers: 1,
         engines: places
             .filter_map(|place| {
                 // An engine that failed is listed without figures.
-                let figures = match outcome.failed.contains(&(payload, place)) {
+                let figures = match outcome.failed.contains(&(traffic, place)) {
                     true => Figures::default(),
-                    false => filed.figures.get(&(payload, place))?.clone(),
+                    false => filed.figures.get(&(traffic, place))?.clone(),
                 };
                 Some(engine_figures(&engines[place].traits(), &figures))
             })
@@ -99,6 +106,7 @@ fn engine_figures(traits: &Traits, figures: &Figures) -> EngineFigures {
         }),
         written_in: String::from(match traits.written_in {
             WrittenIn::Rust => "rust",
+            WrittenIn::C => "c",
             WrittenIn::Cpp => "c++",
             WrittenIn::Kernel => "kernel",
         }),
@@ -109,5 +117,6 @@ fn engine_figures(traits: &Traits, figures: &Figures) -> EngineFigures {
         rtt_quartiles_ns: quartiles(rtt),
         p50_ns: None,
         p99_ns: None,
+        ours: None,
     }
 }

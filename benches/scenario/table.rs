@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::io;
 
-use super::report::{EngineFigures, Placement, Report, Workload};
+use super::report::{EngineFigures, OURS, Placement, Ratios, Report, Workload};
 
 /// When others use more of the two cores than this, the table says that the machine was not quiet.
 const QUIET: f64 = 0.05;
@@ -84,13 +84,17 @@ fn workload_table(out: &mut String, workload: &Workload, floor: Option<f64>) {
     line(
         out,
         &format!(
-            "\n  {} {}, {} bytes, batch {}, {}, {} producer, {} consumer",
+            "\n  {} {}, {} bytes, batch {}, {}, {} producer{}, {} consumer",
             workload.kind,
             workload.element,
-            workload.payload_bytes,
+            workload
+                .payload
+                .clone()
+                .unwrap_or_else(|| workload.payload_bytes.to_string()),
             workload.batch,
             workload.wait,
             workload.producers,
+            if workload.producers == 1 { "" } else { "s" },
             workload.consumers
         ),
     );
@@ -104,14 +108,23 @@ fn workload_table(out: &mut String, workload: &Workload, floor: Option<f64>) {
     for engine in &workload.engines {
         engine_line(out, engine, floor);
     }
+    for engine in &workload.engines {
+        if let Some(ratios) = &engine.ours {
+            ratios_line(out, &engine.name, ratios);
+        }
+    }
+}
+
+fn ratios_line(out: &mut String, name: &str, ratios: &Ratios) {
+    let ours = if name == OURS { "ours" } else { name };
     line(
         out,
         &format!(
-            "    ours/best peer {}, ours/best Rust peer {}, ours/floor RTT {}, best peer/ours RTT {}",
-            ratio(workload.ours_over_best_peer_throughput),
-            ratio(workload.ours_over_best_rust_peer_throughput),
-            ratio(workload.ours_over_floor_rtt),
-            ratio(workload.best_peer_over_ours_rtt),
+            "    {ours}/best peer {}, {ours}/best Rust peer {}, {ours}/floor RTT {}, best peer/{ours} RTT {}",
+            ratio(ratios.over_best_peer_throughput),
+            ratio(ratios.over_best_rust_peer_throughput),
+            ratio(ratios.over_floor_rtt),
+            ratio(ratios.best_peer_over_rtt),
         ),
     );
 }

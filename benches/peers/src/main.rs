@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use args::{Args, USAGE};
+use engines::Work;
 use scenario::engine::Engine;
 use scenario::pin::{Cpus, pin_to};
 use scenario::rounds::{Pace, Session};
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let engines = match chosen(&args) {
+    let workloads = args.workloads();
+    let engines = match chosen(&args, &workloads) {
         Ok(engines) => engines,
         Err(message) => {
             eprintln!("{message}");
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     engines::begin_run();
-    match supervised(|| measure(&args, &engines)) {
+    match supervised(|| measure(&args, &workloads, &engines)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
@@ -52,17 +54,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn chosen(args: &Args) -> Result<Vec<Box<dyn Engine>>, String> {
-    let all = engines::all();
+/// The engines that carry any of the workloads and are not left out by name.
+fn chosen(args: &Args, workloads: &[Work]) -> Result<Vec<Box<dyn Engine<Work>>>, String> {
+    let mut all = engines::all();
+    all.retain(|engine| workloads.iter().any(|&work| engine.carries(work)));
     let Some(only) = &args.only else {
         return Ok(all);
     };
     let known: Vec<_> = all.iter().map(|engine| engine.traits().name).collect();
     if let Some(name) = only.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
-        return Err(format!("--only {name}: built with {known}"));
+        return Err(format!(
+            "--only {name}: built with {known} for what is to be measured"
+        ));
     }
-    let mut all = all;
     all.retain(|engine| only.iter().any(|name| name == engine.traits().name));
     Ok(all)
 }
@@ -82,11 +87,15 @@ fn supervised(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     ended
 }
 
-fn measure(args: &Args, engines: &[Box<dyn Engine>]) -> Result<(), String> {
+fn measure(
+    args: &Args,
+    workloads: &[Work],
+    engines: &[Box<dyn Engine<Work>>],
+) -> Result<(), String> {
     let cpus = Cpus::choose().map_err(|error| error.to_string())?;
     pin_to(cpus.near).map_err(|error| format!("pinning: {error}"))?;
     let pace = if args.quick { Pace::QUICK } else { Pace::FULL };
-    let outcome = Session::new(engines, cpus, pace).run(&args.payloads, args.rounds)?;
+    let outcome = Session::new(engines, cpus, pace).run(workloads, args.rounds)?;
     let tree = Path::new(env!("CARGO_MANIFEST_DIR"));
     let report = summary::report(&outcome, engines, tree);
     table::print(&report, args.json).map_err(|error| format!("output: {error}"))?;

@@ -11,34 +11,85 @@ fn peers(arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-#[test]
-fn every_engine_passes_its_checks_and_the_json_is_one_object_with_null_for_what_was_not_measured() {
-    let list = peers(&["--list"]);
+/// The names of the engines that carry such work, and the report of one quick round of it.
+fn names_and_report(work: &[&str]) -> (Vec<String>, Value) {
+    let list = peers(&[&["--list"], work].concat());
     let names = String::from_utf8(list.stdout).unwrap();
-    let output = peers(&["--quick", "--json", "--rounds", "1", "--payload", "56"]);
+    let names = names.lines().map(String::from).collect();
+    let output = peers(&[&["--quick", "--json", "--rounds", "1"], work].concat());
     let table = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{table}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object on stdout");
     assert!(report["machine"]["cores"].as_u64() >= Some(2));
-    let placements = report["placements"].as_array().unwrap();
-    assert!(!placements.is_empty(), "{table}");
-    for placement in placements {
+    assert!(!placements(&report).is_empty(), "{table}");
+    (names, report)
+}
+
+fn placements(report: &Value) -> &Vec<Value> {
+    report["placements"].as_array().unwrap()
+}
+
+fn engines(workload: &Value) -> &Vec<Value> {
+    workload["engines"].as_array().unwrap()
+}
+
+/// The spinning and the sleeping engines that carried records of one class from so many producers.
+fn records<'a>(placement: &'a Value, class: &str, producers: u64) -> Vec<&'a Value> {
+    let workloads = placement["workloads"].as_array().unwrap();
+    let of_class = |w: &&Value| w["payload"] == class && w["producers"] == producers;
+    workloads
+        .iter()
+        .filter(of_class)
+        .flat_map(engines)
+        .collect()
+}
+
+#[test]
+fn every_engine_passes_its_checks_and_the_json_is_one_object_with_null_for_what_was_not_measured() {
+    let (names, report) = names_and_report(&["--element", "slots", "--payload", "56"]);
+    for placement in placements(&report) {
         assert!(placement["floor_rtt_ns"].as_f64() > Some(0.0));
         let workloads = placement["workloads"].as_array().unwrap();
-        let engines = || {
-            workloads
+        for name in &names {
+            let engine = workloads
                 .iter()
-                .flat_map(|w| w["engines"].as_array().unwrap())
-        };
-        for name in names.lines() {
-            let engine = engines()
-                .find(|e| e["name"] == name)
+                .flat_map(engines)
+                .find(|e| e["name"] == **name)
                 .expect("every engine is reported");
             assert!(engine["throughput_msgs_per_s"].as_f64() > Some(0.0));
             assert!(engine["rtt_ns"].as_f64() > Some(0.0));
             assert!(engine["p50_ns"].is_null());
         }
+        assert!(workloads[0]["payload"].is_null());
+        assert_eq!(workloads[0]["element"], "slots");
     }
+}
+
+#[test]
+fn every_engine_for_records_passes_its_checks_from_one_producer_and_from_four() {
+    let (names, report) = names_and_report(&["--element", "records", "--lengths", "24-200"]);
+    // A change of placement may leave one class with part of the workloads; no figure is worse than none.
+    let all: Vec<_> = placements(&report).iter().collect();
+    for name in &names {
+        for producers in [1, 4] {
+            let mut engines = all
+                .iter()
+                .flat_map(|placement| records(placement, "24-200", producers))
+                .filter(|e| e["name"] == **name)
+                .peekable();
+            let only_one = ["rtrb", "ringbuf", "bbqueue"].contains(&&**name);
+            let only_several = ["crossbeam", "moodycamel-cq"].contains(&&**name);
+            let expected = !(only_one && producers == 4 || only_several && producers == 1);
+            assert_eq!(engines.peek().is_some(), expected, "{name}, {producers}");
+            for engine in engines {
+                assert!(engine["throughput_msgs_per_s"].as_f64() > Some(0.0));
+                assert_eq!(engine["rtt_ns"].is_null(), producers == 4);
+            }
+        }
+    }
+    let workload = &all[0]["workloads"][0];
+    assert_eq!(workload["element"], "records");
+    assert_eq!(workload["payload_bytes"], 112);
 }
 
 #[test]

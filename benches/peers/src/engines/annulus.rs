@@ -29,7 +29,7 @@ pub struct AnnulusLink<W, const WORDS: usize> {
 /// A ring and the name under which the other process finds it.
 struct Named<const WORDS: usize> {
     name: String,
-    ring: annulus::Ring<Message<WORDS>>,
+    ring: annulus::Ring<annulus::Spsc<Message<WORDS>>>,
 }
 
 impl<const WORDS: usize> Named<WORDS> {
@@ -42,7 +42,7 @@ impl<const WORDS: usize> Named<WORDS> {
         Ok(Named { name, ring })
     }
 
-    fn open(&self) -> Result<annulus::Ring<Message<WORDS>>, String> {
+    fn open(&self) -> Result<annulus::Ring<annulus::Spsc<Message<WORDS>>>, String> {
         annulus::spsc::<Message<WORDS>>(&self.name)
             .open()
             .map_err(|error| error.to_string())

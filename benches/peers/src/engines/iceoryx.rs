@@ -38,7 +38,8 @@ pub struct IceoryxLink<const WORDS: usize> {
     to_far: String,
 }
 
-type Service = ipc::Service;
+/// Ports between processes, each used by one thread.
+pub type Service = ipc::Service;
 type Side<const WORDS: usize> = Duplex<Sending<WORDS>, Receiving<WORDS>, WORDS>;
 
 /// A publisher; fields are dropped in this order, the node last.
@@ -90,7 +91,8 @@ fn root() -> String {
     format!("/tmp/{}iceoryx2", name_prefix())
 }
 
-fn config() -> Result<Config, String> {
+/// Where the engine keeps its files in this run.
+pub fn config() -> Result<Config, String> {
     let mut config = Config::default();
     let root = Path::new(root().as_bytes()).map_err(text)?;
     config.global.set_root_path(&root);
@@ -131,7 +133,8 @@ fn subscribe<const WORDS: usize>(config: &Config, name: &str) -> Result<Receivin
     })
 }
 
-fn node(config: &Config) -> Result<Node<Service>, String> {
+/// A participant.
+pub fn node(config: &Config) -> Result<Node<Service>, String> {
     NodeBuilder::new()
         .config(config)
         .signal_handling_mode(SignalHandlingMode::Disabled)
@@ -156,7 +159,8 @@ fn service<const WORDS: usize>(node: &Node<Service>, name: &str) -> Result<Topic
         .map_err(text)
 }
 
-fn text(error: impl std::fmt::Debug) -> String {
+/// An error as the harness reports it.
+pub fn text(error: impl std::fmt::Debug) -> String {
     format!("iceoryx2: {error:?}")
 }
 

@@ -42,16 +42,21 @@ impl Family for Pipe {
 
 impl Channel for Pipe {
     fn create(bytes: usize) -> Result<(OwnedFd, OwnedFd), Error> {
-        let mut ends = [0; 2];
-        // SAFETY: `ends` is live and has room for two descriptors.
-        check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
-        // SAFETY: fresh descriptors that nobody else owns.
-        let (rx, tx) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-        let size = (CAPACITY * bytes).min(LARGEST_PIPE) as libc::c_int;
-        // SAFETY: F_SETPIPE_SZ takes a number; the descriptor is live. A refusal leaves the default size, which works.
-        unsafe { libc::fcntl(tx.as_raw_fd(), libc::F_SETPIPE_SZ, size) };
-        Ok((tx, rx))
+        pipe(CAPACITY * bytes)
     }
+}
+
+/// A pipe that holds `capacity` bytes if the kernel grants that: the end to write to and the one to read from.
+pub fn pipe(capacity: usize) -> Result<(OwnedFd, OwnedFd), Error> {
+    let mut ends = [0; 2];
+    // SAFETY: `ends` is live and has room for two descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    // SAFETY: fresh descriptors that nobody else owns.
+    let (rx, tx) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+    let size = capacity.min(LARGEST_PIPE) as libc::c_int;
+    // SAFETY: F_SETPIPE_SZ takes a number; the descriptor is live. A refusal leaves the default size, which works.
+    unsafe { libc::fcntl(tx.as_raw_fd(), libc::F_SETPIPE_SZ, size) };
+    Ok((tx, rx))
 }
 
 /// A pair of Unix seqpacket sockets, used in one direction.
@@ -64,25 +69,31 @@ impl Family for Seqpacket {
 
 impl Channel for Seqpacket {
     fn create(bytes: usize) -> Result<(OwnedFd, OwnedFd), Error> {
-        let mut ends = [0; 2];
-        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-        // SAFETY: `ends` is live and has room for two descriptors.
-        check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
-        // SAFETY: fresh descriptors that nobody else owns.
-        let (tx, rx) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-        let size = (CAPACITY * bytes) as libc::c_int;
-        // SAFETY: the value is a live c_int whose size is passed along; the kernel caps it.
-        check(unsafe {
-            libc::setsockopt(
-                tx.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_SNDBUF,
-                (&raw const size).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
-            )
-        })?;
-        Ok((tx, rx))
+        seqpacket(CAPACITY * bytes)
     }
+}
+
+/// A pair of sockets, used in one direction, that holds `capacity` bytes if the kernel grants that: the one to send to and
+/// the one to receive from.
+pub fn seqpacket(capacity: usize) -> Result<(OwnedFd, OwnedFd), Error> {
+    let mut ends = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: `ends` is live and has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+    // SAFETY: fresh descriptors that nobody else owns.
+    let (tx, rx) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
+    let size = capacity as libc::c_int;
+    // SAFETY: the value is a live c_int whose size is passed along; the kernel caps it.
+    check(unsafe {
+        libc::setsockopt(
+            tx.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUF,
+            (&raw const size).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    })?;
+    Ok((tx, rx))
 }
 
 /// Two channels, one per direction; each side closes what it does not use.
@@ -171,7 +182,7 @@ impl<const WORDS: usize> Rx<WORDS> for OutOf {
 
 /// False after EINTR; anything else ends the measurement.
 #[cold]
-fn interrupted(call: &str, result: isize) -> bool {
+pub fn interrupted(call: &str, result: isize) -> bool {
     let error = Error::last_os_error();
     assert!(
         result == -1 && error.kind() == ErrorKind::Interrupted,

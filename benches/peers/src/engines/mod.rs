@@ -1,6 +1,7 @@
 //! The engines: ours and its peers, behind one face.
 //!
-//! An engine is a family of links, one per message size; it keeps no figures.
+//! An engine for slots is a family of links, one per message size; engines for records are in `records`. None keeps
+//! figures.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,17 +10,59 @@ use crate::scenario::engine::{Engine, Traits};
 use crate::scenario::harness::{self, Link};
 use crate::scenario::ours::{Parking, Spinning};
 use crate::scenario::pin::Cpus;
+use crate::scenario::records::work::Records;
+use crate::scenario::traffic::{Description, Traffic};
 
 mod annulus;
 #[cfg(any(have_boost, have_moodycamel))]
 mod cpp;
 mod iceoryx;
 mod kernel;
+mod records;
 mod shaq;
 mod thread_rings;
 
 /// Payload sizes the engines are compiled for, in bytes.
 pub const PAYLOADS: [usize; 3] = [8, 56, 1024];
+
+/// What the engines are measured with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// Slots of so many bytes, out of `PAYLOADS`.
+    Slots(usize),
+    /// Records.
+    Records(Records),
+}
+
+impl Traffic for Work {
+    fn shortest_stream(self) -> u64 {
+        match self {
+            Work::Slots(payload) => payload.shortest_stream(),
+            Work::Records(records) => records.shortest_stream(),
+        }
+    }
+
+    fn stretch(self) -> u64 {
+        match self {
+            Work::Slots(payload) => payload.stretch(),
+            Work::Records(records) => records.stretch(),
+        }
+    }
+
+    fn has_round_trips(self) -> bool {
+        match self {
+            Work::Slots(payload) => payload.has_round_trips(),
+            Work::Records(records) => records.has_round_trips(),
+        }
+    }
+
+    fn described(self) -> Description {
+        match self {
+            Work::Slots(payload) => payload.described(),
+            Work::Records(records) => records.described(),
+        }
+    }
+}
 
 /// An engine's link for every message size.
 trait Family {
@@ -32,31 +75,35 @@ trait Family {
 /// The one way from a family to an engine.
 struct Entry<F>(std::marker::PhantomData<F>);
 
-impl<F: Family> Engine for Entry<F> {
+impl<F: Family> Engine<Work> for Entry<F> {
     fn traits(&self) -> Traits {
         F::TRAITS
     }
 
-    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
-        match payload {
-            8 => harness::stream::<F::Link<1>>(cpus, count),
-            56 => harness::stream::<F::Link<7>>(cpus, count),
-            1024 => harness::stream::<F::Link<128>>(cpus, count),
-            _ => Err(format!("not compiled for {payload} bytes")),
+    fn carries(&self, work: Work) -> bool {
+        matches!(work, Work::Slots(_))
+    }
+
+    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+        match work {
+            Work::Slots(8) => harness::stream::<F::Link<1>>(cpus, count),
+            Work::Slots(56) => harness::stream::<F::Link<7>>(cpus, count),
+            Work::Slots(1024) => harness::stream::<F::Link<128>>(cpus, count),
+            _ => Err(format!("not compiled for {}", work.described().size())),
         }
     }
 
-    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
-        match payload {
-            8 => harness::round_trips::<F::Link<1>>(cpus, count),
-            56 => harness::round_trips::<F::Link<7>>(cpus, count),
-            1024 => harness::round_trips::<F::Link<128>>(cpus, count),
-            _ => Err(format!("not compiled for {payload} bytes")),
+    fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+        match work {
+            Work::Slots(8) => harness::round_trips::<F::Link<1>>(cpus, count),
+            Work::Slots(56) => harness::round_trips::<F::Link<7>>(cpus, count),
+            Work::Slots(1024) => harness::round_trips::<F::Link<128>>(cpus, count),
+            _ => Err(format!("not compiled for {}", work.described().size())),
         }
     }
 }
 
-fn engine<F: Family + 'static>() -> Box<dyn Engine> {
+fn engine<F: Family + 'static>() -> Box<dyn Engine<Work>> {
     Box::new(Entry::<F>(std::marker::PhantomData))
 }
 
@@ -66,6 +113,7 @@ static RUN: OnceLock<u32> = OnceLock::new();
 /// Names the run after this process. Called once, before any engine is used and before the first fork.
 pub fn begin_run() {
     RUN.get_or_init(std::process::id);
+    records::sysv::begin_run();
 }
 
 /// How every name in /dev/shm begins that is made by this run.
@@ -83,6 +131,7 @@ fn fresh_name(way: &str) -> String {
 /// Removes every file that engines made in this run, however its processes ended.
 pub fn sweep() {
     iceoryx::remove_directory();
+    records::sysv::sweep();
     let Ok(entries) = std::fs::read_dir("/dev/shm") else {
         return;
     };
@@ -96,7 +145,13 @@ pub fn sweep() {
 }
 
 /// Every engine this program was built with, in the order they take turns.
-pub fn all() -> Vec<Box<dyn Engine>> {
+pub fn all() -> Vec<Box<dyn Engine<Work>>> {
+    let mut all = slots();
+    all.extend(records::all());
+    all
+}
+
+fn slots() -> Vec<Box<dyn Engine<Work>>> {
     vec![
         engine::<Spinning>(),
         engine::<thread_rings::Rtrb>(),
