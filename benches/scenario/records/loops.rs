@@ -107,7 +107,7 @@ impl<R: Rx> Receiver<R> {
         let mut wrong = 0;
         for _ in 0..count {
             receive_one(rx, into, self.crowded);
-            wrong |= differs(black_box(&*into), &table[at]);
+            wrong |= differs(seen(into), &table[at]);
             at = following(at, table.len());
         }
         verdict(wrong)
@@ -121,7 +121,7 @@ impl<R: Rx> Receiver<R> {
         let mut wrong = 0;
         for _ in 0..count {
             receive_one(rx, into, self.crowded);
-            let record = black_box(&*into);
+            let record = seen(into);
             let producer = producer_of(record);
             let Some(table) = tables.get(producer) else {
                 return Err(Damaged);
@@ -161,7 +161,7 @@ pub fn ping<T: Tx, R: Rx>(
         let expected = black_box(&out.table[at]);
         send_one(&mut out.tx, expected, false);
         receive_one(&mut back.rx, &mut back.into, false);
-        wrong |= differs(black_box(&back.into), expected);
+        wrong |= differs(seen(&back.into), expected);
         at = following(at, out.table.len());
     }
     verdict(wrong)
@@ -181,7 +181,7 @@ pub fn echo<T: Tx, R: Rx>(
     for _ in 0..count {
         let expected = black_box(&out.table[at]);
         receive_one(&mut back.rx, &mut back.into, false);
-        wrong |= differs(black_box(&back.into), expected);
+        wrong |= differs(seen(&back.into), expected);
         send_one(&mut out.tx, expected, false);
         at = following(at, out.table.len());
     }
@@ -196,14 +196,21 @@ fn send_one(tx: &mut impl Tx, record: &[u8], crowded: bool) {
     }
 }
 
-/// Takes the next record. What is in `into` afterwards is looked at through a pointer to the whole of it, never through a
-/// slice: address and length loaded in one, right after the length was stored alone, are a store-forwarding stall.
+/// Takes the next record.
 #[inline(always)]
 fn receive_one(rx: &mut impl Rx, into: &mut Vec<u8>, crowded: bool) {
     let mut failures = 0;
     while !rx.try_receive(into) {
         relax(&mut failures, crowded);
     }
+}
+
+/// The record as memory that somebody unknown has read. The vector is shown as a whole and never as a slice, whose address
+/// and length would be loaded in one: right after the length was stored alone that is a store-forwarding stall.
+#[inline(always)]
+#[allow(clippy::ptr_arg, reason = "see above")]
+fn seen(record: &Vec<u8>) -> &[u8] {
+    black_box::<&Vec<u8>>(record)
 }
 
 #[inline(always)]
