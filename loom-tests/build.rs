@@ -13,17 +13,20 @@ use std::{env, fs};
 #[path = "mutants.rs"]
 mod mutants;
 
-use mutants::{MUTANTS, Mutant};
+use mutants::Mutant;
 
 /// What a copy consists of, relative to the repository.
 const SHIPPED: [&str; 3] = ["src/layout", "src/ring", "src/wait"];
-const OURS: [&str; 5] = [
+const OURS: [&str; 4] = [
     "loom-tests/src/layout.rs",
     "loom-tests/src/rig.rs",
-    "loom-tests/src/rig_records.rs",
     "loom-tests/src/sync.rs",
     "loom-tests/src/bells.rs",
 ];
+/// What only the models of records need; the other copies go without, as it takes time to compile.
+const RECORDS: &str = "src/ring/records/";
+const RECORDS_LINE: &str = "pub(crate) mod records;";
+const RIG_RECORDS: &str = "loom-tests/src/rig_records.rs";
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -35,13 +38,13 @@ fn main() {
             repository.join(watched).display()
         );
     }
-    for watched in ["src", "mutants.rs", "build.rs"] {
+    for watched in ["src", "mutants.rs", "mutants_records.rs", "build.rs"] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
     }
     let mut modules = String::new();
     let mut arms = String::new();
     let mut stale = String::new();
-    for mutant in MUTANTS {
+    for mutant in mutants::all() {
         match make(mutant, repository, &out) {
             Ok(module) => {
                 modules += &module;
@@ -74,11 +77,23 @@ fn run(mutant: &str) {{
 fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String> {
     let copy = out.join(mutant.name);
     let model = format!("loom-tests/src/models/{}.rs", mutant.model.0);
+    let read = |file: &str| {
+        let from = repository.join(file);
+        fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))
+    };
+    let records = read(&model)?.contains("rig_records::");
     let mut spoilt = false;
     let files = SHIPPED.iter().flat_map(|dir| sources(repository, dir));
-    for file in files.chain(OURS.map(String::from)).chain([model.clone()]) {
-        let from = repository.join(&file);
-        let mut text = fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))?;
+    let ours = OURS.map(String::from).into_iter();
+    let all = files
+        .chain(ours)
+        .chain([RIG_RECORDS.into(), model.clone()])
+        .filter(|file| records || !file.starts_with(RECORDS) && file != RIG_RECORDS);
+    for file in all {
+        let mut text = read(&file)?;
+        if !records && file == "src/ring/mod.rs" {
+            text = text.replace(RECORDS_LINE, "");
+        }
         if file == mutant.file {
             text = spoil(&text, mutant)?;
             spoilt = true;
@@ -95,12 +110,16 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
         return Err(format!("{} is not part of a copy", mutant.file));
     }
     let at = |file: &str| copy.join(file).display().to_string();
+    let rig_records = match records {
+        true => format!("#[path = {:?}] mod rig_records;", at(RIG_RECORDS)),
+        false => String::new(),
+    };
     Ok(format!(
         "#[allow(warnings, clippy::all)]
 mod {name} {{
     #[path = {layout:?}] mod layout;
     #[path = {rig:?}] mod rig;
-    #[path = {rig_records:?}] mod rig_records;
+    {rig_records}
     #[path = {sync:?}] mod sync;
     #[path = {bells:?}] mod bells;
     #[path = {ring:?}] mod ring;
@@ -111,9 +130,8 @@ mod {name} {{
         file = mutant.model.0,
         layout = at(OURS[0]),
         rig = at(OURS[1]),
-        rig_records = at(OURS[2]),
-        sync = at(OURS[3]),
-        bells = at(OURS[4]),
+        sync = at(OURS[2]),
+        bells = at(OURS[3]),
         ring = at("src/ring/mod.rs"),
         wait = at("src/wait/mod.rs"),
         model = at(&model),

@@ -3,6 +3,9 @@
 //! Taken in both by `build.rs`, which makes the spoilt copies, and by `tests/mutants.rs`, which runs them. A text is
 //! sought in one function only, with comments taken out and white space ignored, and must be there exactly once.
 
+#[path = "mutants_records.rs"]
+mod records;
+
 /// What must happen when the model runs on the spoilt copy.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
@@ -106,8 +109,13 @@ const fn mutant(
 }
 
 /// All of them.
+pub fn all() -> impl Iterator<Item = &'static Mutant> {
+    SLOTS.iter().chain(records::RECORDS)
+}
+
+/// Of rings of slots, and of what all rings share.
 #[rustfmt::skip]
-pub const MUTANTS: &[Mutant] = &[
+const SLOTS: &[Mutant] = &[
     mutant("publish_relaxed", "P1", (SPSC, "impl Tail / fn put("), RELEASE,
         ("publish", "a_message_that_is_seen_is_whole"), RACE),
     mutant("is_ready_relaxed", "P1", (SPSC, "fn is_ready("), ACQUIRE,
@@ -150,7 +158,8 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("consumer_closed_relaxed", "X1", (CLOSE_RS, "fn consumer_closed("), ACQUIRE, LATE,
         Fate::Survives("whoever asks reads nothing more on the strength of the answer")),
     mutant("leave_relaxed", "X2", (PARK, "fn leave("), RELEASE, LATE, WRONG),
-    mutant("gone_relaxed", "X2", (PARK, "fn notify_slow("), &[("word.load(Acquire)", "word.load(Relaxed)")], LATE, WRONG),
+    mutant("gone_relaxed", "X2", (PARK, "fn notify_slow("),
+        &[("word.load(Acquire)", "word.load(Relaxed)")], LATE, WRONG),
     mutant("no_publisher_fence", "W1", (PARK, "fn publisher("),
         &[("_ => fence(SeqCst)", "_ => ()")], FUTEX, DEADLOCK),
     mutant("no_light_fence", "W1", (PARK, "fn publisher("),

@@ -247,6 +247,13 @@ impl Rig {
         }
     }
 
+    /// A new producer in the place of the dead one `i`.
+    pub(crate) fn revived(self: &Arc<Self>, i: u32) -> Member {
+        // Release: the kernel gives the lock to the new one.
+        self.table.dead[i as usize].store(0, Release);
+        self.member(i)
+    }
+
     /// A consumer, new or the successor of one.
     pub(crate) fn consumer(self: &Arc<Self>) -> Consumer {
         let producers = match self.table.count() {

@@ -107,9 +107,11 @@ models! {
     }
     mpsc_repair {
         a_producer_killed_anywhere_loses_only_what_it_had_not_committed
+        a_producer_killed_at_the_end_of_the_ring_is_cleared_up_behind
         a_run_whose_producer_dies_is_cleared_up_behind_what_was_committed
         a_loan_whose_producer_dies_leaves_no_bytes_behind
         the_living_go_on_behind_the_dead
+        an_announcement_is_read_while_it_changes
         of_two_dead_that_announced_one_position_the_winner_is_found
         a_dead_claim_ends_where_the_next_begins
         a_dead_loser_that_announced_less_changes_nothing
@@ -118,6 +120,9 @@ models! {
     }
     mpsc_wipe {
         a_consumer_killed_while_it_wipes_is_succeeded
+    }
+    mpsc_settle {
+        the_place_of_a_dead_producer_is_taken_when_nothing_hangs_on_it
     }
     mpsc_close {
         no_claim_comes_after_the_close
@@ -140,6 +145,9 @@ models! {
     records_observe {
         a_mark_of_the_lap_before_is_no_record
         an_onlooker_that_is_lapped_goes_forward
+        payload_over_a_header_is_no_record_to_an_onlooker
+        a_payload_that_was_written_over_is_no_record_to_an_onlooker
+        an_onlooker_knows_where_the_consumer_was_when_it_was_lapped
         an_onlooker_is_told_the_end_behind_the_last_record
     }
 }

@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/mutants.rs"));
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use table::{Fate, MUTANTS, Mutant};
+use table::{Fate, Mutant};
 
 /// Names the one mutant a child process is to run.
 const ONE: &str = "ANNULUS_MUTANT";
@@ -53,7 +53,7 @@ fn every_spoilt_edge_is_noticed_by_the_model_that_names_it() {
         STALE.is_empty(),
         "mutants that no longer fit the sources: {STALE:#?}"
     );
-    let waiting = Mutex::new(MUTANTS.iter());
+    let waiting = Mutex::new(table::all());
     let wrong = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(2, |n| n.get().min(8));
     thread::scope(|scope| {

@@ -13,6 +13,7 @@ pub mod mpsc_claim;
 pub mod mpsc_close;
 pub mod mpsc_park;
 pub mod mpsc_repair;
+pub mod mpsc_settle;
 pub mod mpsc_wipe;
 pub mod park;
 pub mod publish;

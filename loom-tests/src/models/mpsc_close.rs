@@ -3,8 +3,9 @@
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER};
 use crate::rig::{Outcomes, bounded, exhaustive};
 use crate::rig_records::{Ledger, Popped, Pushed, Rig};
-use crate::ring::close::close_shared;
+use crate::ring::close::{close_shared, finish_shared};
 use crate::ring::records::Exactly;
+use crate::sync::Ordering::Relaxed;
 
 /// At most 3 preemptions. One producer pushes, another closes for all, the consumer polls until the end: it got what
 /// was committed, and nothing is committed after it was told the end.
@@ -97,9 +98,9 @@ pub fn no_claim_comes_after_the_consumers_close() {
 }
 
 /// One thread, for every death of a producer that has closed for all while it held a loan: the consumer clears up and
-/// is told the end, and a close that was cut short can be made good by anybody.
+/// is told the end; anybody can finish a close that was cut short, or close once more.
 pub fn a_producer_may_die_closing() {
-    for steps in 0..16 {
+    for (steps, cut) in (0..16).flat_map(|n| [(n, false), (n, true)]) {
         bounded(0, move || {
             let rig = Rig::mpsc(32, 0, 2);
             let mut member = rig.member(0);
@@ -113,6 +114,15 @@ pub fn a_producer_may_die_closing() {
             let mut ledger = Ledger::new();
             consumer.clear_up(&mut ledger);
             assert_eq!(ledger.len(), usize::from(end.is_some()));
+            if cut {
+                // Relaxed: one thread. Another closer died between its two stores.
+                let bit = u64::from(CLOSED_BY_PRODUCER);
+                rig.control.tail.0.fetch_or(bit, Relaxed);
+            }
+            finish_shared(&rig.control);
+            // Relaxed: one thread.
+            let closed = rig.control.tail.0.load(Relaxed) as u32 & CLOSED_BY_PRODUCER != 0;
+            assert_eq!(consumer.try_pop() == Popped::Closed, closed);
             close_shared(&rig.control, CLOSED_BY_PRODUCER);
             assert_eq!(consumer.try_pop(), Popped::Closed);
         });

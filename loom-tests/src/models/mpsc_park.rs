@@ -1,4 +1,4 @@
-//! Edge W1 where many sleep on one word, and many wake one. Nobody has a deadline here, so a lost wake-up is a deadlock.
+//! Edge W1 where many sleep on one word, and many wake one. Nobody has a deadline here, so what is lost is a deadlock.
 
 use crate::bells::{FutexBell, NewBell};
 use crate::layout::control::CLOSED_BY_CONSUMER;

@@ -32,6 +32,12 @@ fn twice(member: &mut Member, done: &mut Vec<u16>) {
     member.push_noted(8, 1, done);
 }
 
+/// Two records, the second shorter: for a moment the announcement is half of the one and half of the other.
+fn shorter(member: &mut Member, done: &mut Vec<u16>) {
+    member.push_noted(8, 0, done);
+    member.push_noted(0, 1, done);
+}
+
 /// Two empty records in one claim.
 fn run(member: &mut Member, done: &mut Vec<u16>) {
     if let Ok(mut claim) = member.claim(Exactly::Yes, &[0, 0]) {
@@ -105,9 +111,13 @@ fn one_dies(
     table.are(outcomes.iter().copied());
 }
 
-/// At most 1 preemption, for every death; 2 where nothing is padded before the dead one's record.
+/// At most 2 preemptions, for every death.
 pub fn a_producer_killed_anywhere_loses_only_what_it_had_not_committed() {
     one_dies(2, 0, (long, 14), short, &[0, 1]);
+}
+
+/// At most 1 preemption, for every death. Its claim begins with padding.
+pub fn a_producer_killed_at_the_end_of_the_ring_is_cleared_up_behind() {
     one_dies(1, 24, (long, 14), short, &[0, 1]);
 }
 
@@ -125,6 +135,33 @@ pub fn a_loan_whose_producer_dies_leaves_no_bytes_behind() {
 /// At most 1 preemption, for every death. The living one goes on behind the dead one.
 pub fn the_living_go_on_behind_the_dead() {
     one_dies(1, 0, (twice, 22), twice, &[0, 1, 2]);
+}
+
+/// At most 2 preemptions, for every death. The consumer may read half of one announcement and half of the next, and
+/// their owner may die between the two.
+pub fn an_announcement_is_read_while_it_changes() {
+    let outcomes = Outcomes::new();
+    for steps in 0..16 {
+        let seen = outcomes.clone();
+        bounded(2, move || {
+            let rig = Rig::mpsc(64, 0, 1);
+            let mut consumer = rig.consumer();
+            let mut member = rig.member(0);
+            let theirs = Arc::clone(&rig);
+            let dies = loom::thread::spawn(move || {
+                let mut done = Vec::new();
+                theirs.mortal(0, steps, || shorter(&mut member, &mut done));
+                done
+            });
+            let mut ledger = Ledger::new();
+            consumer.work(2, &mut ledger);
+            let done = dies.join().expect("the producer ends");
+            consumer.clear_up(&mut ledger);
+            seen.saw(done.len());
+            settle(&tags(&ledger), &[done]);
+        });
+    }
+    outcomes.are([0, 1, 2]);
 }
 
 /// At most 2 preemptions, for every pair of deaths. Both may have announced the same position with different lengths.

@@ -1,8 +1,61 @@
 //! Several records at a time.
 
+use super::super::kind::RecordKind;
 use super::super::typed::{Trust, Untrusted};
 use super::consumer::RecordConsumer;
+use super::producer::RecordProducer;
 use super::sample::RecordSample;
+use super::tail::Tail;
+use crate::error::TryPushError;
+use crate::ring::records::Exactly;
+
+impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
+    /// Pushes copies of as many of `records`, from the first, as fit at one go, at least one, with tag 0, and
+    /// says how many. They are claimed together where producers share the ring, and the consumer is notified
+    /// once. More may fit on the next call.
+    ///
+    /// # Errors
+    /// As [`try_push`](RecordProducer::try_push), if not even the first was pushed.
+    pub fn try_push_many(&mut self, records: &[&[u8]]) -> Result<usize, TryPushError> {
+        let Some(first) = records.first() else {
+            return Ok(0);
+        };
+        let first = self.check(first.len())?;
+        let (n, total) = self.run(records);
+        let (mut claim, n) = match self.claim(first, total, Exactly::Yes) {
+            Ok(claim) => (claim, n),
+            Err(_) => (self.claim_now(first)?, 1),
+        };
+        for (i, record) in records[..n].iter().enumerate() {
+            let (strip, len) = (self.view.strip(), record.len() as u32);
+            if i > 0 {
+                self.tail.begin(strip, &claim, len);
+            }
+            strip.write(self.payload_at(&claim), record);
+            self.tail.commit(strip, &mut claim, len, 0);
+        }
+        self.notify();
+        Ok(n)
+    }
+
+    /// How many of `records` to claim together, and how many bytes they take: at most a quarter of the ring,
+    /// or one record.
+    fn run(&self, records: &[&[u8]]) -> (usize, u64) {
+        let shape = self.tail.shape();
+        let (mut n, mut total) = (0, 0);
+        for record in records {
+            let Ok(len) = self.check(record.len()) else {
+                break;
+            };
+            let more = total + shape.total(len);
+            if n > 0 && more > shape.capacity / 4 {
+                break;
+            }
+            (n, total) = (n + 1, more);
+        }
+        (n, total)
+    }
+}
 
 /// Up to so many records that are there already, one by one. Each goes back as it is dropped, so a consumer
 /// that dies in the middle leaves at most one record to be delivered again.

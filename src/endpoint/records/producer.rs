@@ -31,7 +31,7 @@ pub(super) type Claim<K> = <<K as Producing>::Tail as Tail>::Claim;
 #[derive(Debug)]
 pub struct RecordProducer<K: RecordKind, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
-    tail: CachePadded<K::Tail>,
+    pub(super) tail: CachePadded<K::Tail>,
     /// How far lines were asked for.
     asked: u64,
     pub(super) view: View<Bytes>,
@@ -215,52 +215,6 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         self.push_tagged(T::TAG, message.as_bytes(), wait)
     }
 
-    /// Pushes copies of as many of `records`, from the first, as fit at one go, at least one, with tag 0, and
-    /// says how many. They are claimed together where producers share the ring, and the consumer is notified
-    /// once. More may fit on the next call.
-    ///
-    /// # Errors
-    /// As [`try_push`](RecordProducer::try_push), if not even the first was pushed.
-    pub fn try_push_many(&mut self, records: &[&[u8]]) -> Result<usize, TryPushError> {
-        let Some(first) = records.first() else {
-            return Ok(0);
-        };
-        let first = self.check(first.len())?;
-        let (n, total) = self.run(records);
-        let (mut claim, n) = match self.claim(first, total, Exactly::Yes) {
-            Ok(claim) => (claim, n),
-            Err(_) => (self.claim_now(first)?, 1),
-        };
-        for (i, record) in records[..n].iter().enumerate() {
-            let (strip, len) = (self.view.strip(), record.len() as u32);
-            if i > 0 {
-                self.tail.begin(strip, &claim, len);
-            }
-            strip.write(self.payload_at(&claim), record);
-            self.tail.commit(strip, &mut claim, len, 0);
-        }
-        self.notify();
-        Ok(n)
-    }
-
-    /// How many of `records` to claim together, and how many bytes they take: at most a quarter of the ring,
-    /// or one record.
-    fn run(&self, records: &[&[u8]]) -> (usize, u64) {
-        let shape = self.tail.shape();
-        let (mut n, mut total) = (0, 0);
-        for record in records {
-            let Ok(len) = self.check(record.len()) else {
-                break;
-            };
-            let more = total + shape.total(len);
-            if n > 0 && more > shape.capacity / 4 {
-                break;
-            }
-            (n, total) = (n + 1, more);
-        }
-        (n, total)
-    }
-
     /// Borrows room for a record of `len` bytes to write in place. Dropping the loan without committing gives
     /// it back.
     ///
@@ -362,7 +316,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// The length as records keep it, if the ring takes it.
     #[inline(always)]
-    fn check(&self, len: usize) -> Result<u32, TooLong> {
+    pub(super) fn check(&self, len: usize) -> Result<u32, TooLong> {
         let max = self.tail.shape().max_len();
         if len > max as usize {
             return Err(TooLong {
@@ -396,7 +350,12 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// Takes `total` bytes for records of which the first has `len` payload bytes.
     #[inline(always)]
-    fn claim(&mut self, len: u32, total: u64, exactly: Exactly) -> Result<Claim<K>, Room> {
+    pub(super) fn claim(
+        &mut self,
+        len: u32,
+        total: u64,
+        exactly: Exactly,
+    ) -> Result<Claim<K>, Room> {
         let (strip, control) = (self.view.strip(), self.view.control());
         let claim = self
             .tail
@@ -406,7 +365,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     }
 
     #[inline(always)]
-    fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
+    pub(super) fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
         let total = self.tail.shape().total(len);
         self.claim(len, total, Exactly::Yes)
             .map_err(|room| match room {
