@@ -115,7 +115,7 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
         false => String::new(),
     };
     Ok(format!(
-        "#[allow(warnings, clippy::all)]
+        "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks)]
 mod {name} {{
     #[path = {layout:?}] mod layout;
     #[path = {rig:?}] mod rig;
