@@ -73,12 +73,17 @@ impl Observer {
     /// Passes over all records that are there.
     pub fn skip_to_newest(&mut self) {
         let strip = self.view.strip();
-        let start = self.onlooker.position();
-        // Bounded: a ring of records, and as many again that come while it looks.
-        while self.onlooker.position().wrapping_sub(start) <= 2 * strip.capacity_bytes() {
-            let seen = self.onlooker.look(&strip, self.view.control(), |_, _| ());
-            if matches!(seen, observe::Seen::Empty | observe::Seen::Closed) {
-                return;
+        // Bounded: a ring of records, as many again that come while it looks, and few laps missed.
+        let (mut left, mut laps) = (2 * strip.capacity_bytes(), 2);
+        while left > 0 && laps > 0 {
+            let before = self.onlooker.position();
+            match self.onlooker.look(&strip, self.view.control(), |_, _| ()) {
+                observe::Seen::Empty | observe::Seen::Closed => return,
+                observe::Seen::Missed { .. } => laps -= 1,
+                observe::Seen::Record { .. } => {
+                    let moved = self.onlooker.position().wrapping_sub(before);
+                    left = left.saturating_sub(moved);
+                }
             }
         }
     }
