@@ -190,11 +190,11 @@ fn killed(path: &str) {
 
 fn look_killed(path: &str) {
     let ring = many(path).open().expect("open");
-    let mut tx = ring.producer().expect("the place that was never taken");
+    let mut tx = ring.producer().expect("the place of the dead one that had committed all it claimed");
     let mut rx = ring.consumer().expect("consumer");
     assert_eq!(
         (tx.predecessor(), rx.predecessor()),
-        (Peer::Never, Peer::Died)
+        (Peer::Died, Peer::Died)
     );
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut out = Vec::new();
