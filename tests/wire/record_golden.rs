@@ -190,7 +190,9 @@ fn killed(path: &str) {
 
 fn look_killed(path: &str) {
     let ring = many(path).open().expect("open");
-    let mut tx = ring.producer().expect("the place of the dead one that had committed all it claimed");
+    let mut tx = ring
+        .producer()
+        .expect("the place of the dead one that had committed all it claimed");
     let mut rx = ring.consumer().expect("consumer");
     assert_eq!(
         (tx.predecessor(), rx.predecessor()),
