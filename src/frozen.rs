@@ -1,6 +1,7 @@
 //! The compile-time proof that `layout` is what `docs/WIRE.md` draws. A change here is a new wire version.
 
-use crate::layout::control::{Control, Taken};
+use crate::layout::control::{Control, GATING_WORDS, MARKS, Mark, Taken};
+use crate::layout::geometry::PLACES_MAX;
 use crate::layout::header::{HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
 use core::mem::{align_of, offset_of, size_of};
@@ -40,11 +41,13 @@ at!(Header {
     instance: 136,
     name_hash: 144,
     start_position: 152,
-    reserved: 160,
+    producers: 160,
+    flags: 164,
+    reserved: 168,
     ready: 248,
 });
 
-const_assert_eq!(size_of::<Control>(), 768);
+const_assert_eq!(size_of::<Control>(), 1024);
 const_assert_eq!(align_of::<Control>(), 128);
 at!(Control {
     gate: 0,
@@ -53,9 +56,17 @@ at!(Control {
     closed: 384,
     tail: 512,
     head: 640,
+    gating: 768,
+    marks: 896,
 });
 
 at!(Taken { taken: 0, wiped: 8 });
+at!(Mark {
+    position: 0,
+    sequence: 8
+});
+const_assert_eq!(size_of::<[Mark; MARKS]>(), 128);
+const_assert_eq!(GATING_WORDS * 64, PLACES_MAX as usize);
 
 const_assert_eq!(size_of::<Participant>(), 128);
 const_assert_eq!(align_of::<Participant>(), 128);

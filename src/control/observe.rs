@@ -5,7 +5,6 @@ use crate::error::{OpenError, TryPopError};
 use crate::layout::header::{ELEMENT_RECORDS, KIND_SPSC};
 use crate::ring::records::observe::{self, Onlooker};
 use crate::segment::{self, Backing, Bytes, Expect, View};
-use std::sync::Arc;
 
 /// What an [`Observer`] saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +44,7 @@ pub fn observe(backing: Backing, name: &str) -> Result<Observer, OpenError> {
     };
     let segment = segment::open(place(backing, name)?, &expect)?;
     let geometry = &segment.checked.geometry;
-    let view =
-        View::new(Arc::clone(&segment.memory), geometry).expect("a checked header fits its memory");
+    let view = segment.view::<Bytes>();
     Ok(Observer {
         onlooker: Onlooker::new(view.control(), geometry.shape()),
         view,

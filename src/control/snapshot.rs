@@ -7,10 +7,9 @@ use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SLE
 use crate::layout::header;
 use crate::ring::records::{Producers, fill};
 use crate::ring::spsc;
-use crate::segment::{Bytes, Regions, Segment, Slots, View};
+use crate::segment::{Bytes, Regions, Segment, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::{Parking, WaitBackend};
-use std::sync::Arc;
 
 /// One end of a ring as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,14 +90,12 @@ pub struct Status {
 /// Position of the oldest message not yet taken, and how much there is from it on.
 fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
     let geometry = &segment.checked.geometry;
-    let memory = Arc::clone(&segment.memory);
-    let fits = "a checked header fits its memory";
     if geometry.element == header::ELEMENT_SLOTS {
-        let view = View::<Slots>::new(memory, geometry).expect(fits);
+        let view = segment.view::<Slots>();
         let (taken, len) = spsc::fill(&view.lane(), view.control(), geometry.capacity);
         (taken, len, Regions::clone(&view))
     } else {
-        let view = View::<Bytes>::new(memory, geometry).expect(fits);
+        let view = segment.view::<Bytes>();
         let many = geometry.kind == header::KIND_MPSC;
         let producers = if many {
             Producers::Many
@@ -133,9 +130,9 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
     // Relaxed: for people.
     let producer_sleep = control.producer_sleep.0.load(Relaxed);
     let consumer_sleep = control.consumer_sleep.0.load(Relaxed);
-    let one = geometry.producers() == 1;
+    let one = geometry.places.producers == 1;
     let mut producers = Vec::new();
-    for index in 0..geometry.producers() {
+    for index in 0..geometry.places.producers {
         let producer = end(index, producer_sleep, CLOSED_BY_PRODUCER)?;
         if one || producer.state != Peer::Never {
             producers.push(producer);
@@ -152,11 +149,11 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         },
         capacity: geometry.capacity,
         slot_size: geometry.payload_bytes,
-        segment_bytes: checked.segment_bytes,
+        segment_bytes: segment.bytes(),
         taken,
         len,
         producers,
-        places: geometry.producers(),
+        places: geometry.places.producers,
         consumer: end(geometry.consumer_seat(), consumer_sleep, CLOSED_BY_CONSUMER)?,
         parking: match checked.parking {
             header::PARKING_NEVER => Parking::Never,

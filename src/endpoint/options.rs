@@ -4,7 +4,7 @@ use super::kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
 use super::ring::Ring;
 use super::typed::{Element, Facts};
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
-use crate::layout::geometry::{Geometry, RECORD_START};
+use crate::layout::geometry::{Geometry, Places, RECORD_START};
 use crate::layout::header;
 use crate::layout::word::POSITION_LIMIT;
 use crate::os::membarrier;
@@ -40,6 +40,21 @@ pub enum WaitBackend {
     Semaphore,
 }
 
+/// Places of a side that many share, unless asked otherwise.
+const MANY: u32 = 64;
+const MANY_PRODUCERS: Places = Places {
+    producers: MANY,
+    consumers: 1,
+};
+const MANY_CONSUMERS: Places = Places {
+    producers: 1,
+    consumers: MANY,
+};
+const MANY_OF_BOTH: Places = Places {
+    producers: MANY,
+    consumers: MANY,
+};
+
 /// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
 const RACES: u32 = 64;
 /// How long to let others get on with it between two such attempts.
@@ -59,7 +74,7 @@ pub struct Options<K> {
     capacity: u64,
     slot_size: Option<usize>,
     record_align: Option<u64>,
-    producers: u32,
+    places: Places,
     type_name: Option<String>,
     schema: Option<u64>,
     mode: u32,
@@ -72,6 +87,8 @@ pub struct Options<K> {
     parking: Parking,
     wait_backend: WaitBackend,
     start_position: u64,
+    /// Whether the data shall be an object of its own.
+    pub(super) split: bool,
     kind: PhantomData<fn(K)>,
 }
 
@@ -102,7 +119,7 @@ impl<K> Clone for Options<K> {
 /// # Ok(()) }
 /// ```
 pub fn spsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Spsc<T>> {
-    Options::new(name.into(), 1024, 1)
+    Options::new(name.into(), 1024, Places::ONE)
 }
 
 /// Options for a ring with one producer and one consumer, made of records of variable length.
@@ -121,7 +138,7 @@ pub fn spsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Spsc<T>> {
 /// # Ok(()) }
 /// ```
 pub fn spsc_records(name: impl Into<String>) -> Options<SpscRecords> {
-    Options::new(name.into(), 1 << 20, 1)
+    Options::new(name.into(), 1 << 20, Places::ONE)
 }
 
 /// Options for a ring with many producers and one consumer, made of records of variable length.
@@ -144,18 +161,18 @@ pub fn spsc_records(name: impl Into<String>) -> Options<SpscRecords> {
 /// # Ok(()) }
 /// ```
 pub fn mpsc_records(name: impl Into<String>) -> Options<MpscRecords> {
-    Options::new(name.into(), 1 << 20, 64)
+    Options::new(name.into(), 1 << 20, MANY_PRODUCERS)
 }
 
 impl<K> Options<K> {
-    fn new(name: String, capacity: u64, producers: u32) -> Self {
+    fn new(name: String, capacity: u64, places: Places) -> Self {
         Self {
             name,
             backing: Backing::default(),
             capacity,
             slot_size: None,
             record_align: None,
-            producers,
+            places,
             type_name: None,
             schema: None,
             mode: 0o600,
@@ -168,6 +185,7 @@ impl<K> Options<K> {
             parking: Parking::default(),
             wait_backend: WaitBackend::default(),
             start_position: 0,
+            split: false,
             kind: PhantomData,
         }
     }
@@ -217,7 +235,7 @@ impl<K: RecordKind> Options<K> {
 impl Options<MpscRecords> {
     /// For how many producers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
     pub fn producers(mut self, most: u32) -> Self {
-        self.producers = most;
+        self.places.producers = most;
         self
     }
 }
@@ -425,19 +443,20 @@ impl<K: Kind> Options<K> {
             lock: self.lock,
             huge_pages: self.huge_pages,
             numa_node: self.numa_node,
+            split: self.split,
         })
     }
 
     fn geometry(&self, facts: Option<&Facts>) -> Result<Geometry, CreateError> {
         let geometry = if K::ELEMENT == header::ELEMENT_RECORDS {
             let align = self.record_align.unwrap_or(8);
-            Geometry::records(K::KIND, self.capacity, align, self.producers)
+            Geometry::records(K::KIND, self.capacity, align, self.places)
         } else {
             let (bytes, align) = match facts {
                 Some(facts) => (facts.size, facts.align),
                 None => (self.slot_size.unwrap_or(0) as u64, 8),
             };
-            Geometry::spsc_slots(self.capacity, bytes, align)
+            Geometry::slots(K::KIND, self.capacity, bytes, align, self.places)
         };
         geometry.map_err(|e| invalid(e.field, e.rule))
     }

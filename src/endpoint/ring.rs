@@ -113,11 +113,7 @@ impl<K: Kind> Ring<K> {
     }
 
     fn view<D: Data>(&self) -> View<D> {
-        View::new(
-            Arc::clone(&self.segment.memory),
-            &self.segment.checked.geometry,
-        )
-        .expect("a checked header fits its memory")
+        self.segment.view()
     }
 
     /// Where the ring lives; a System V ring says its key.

@@ -73,7 +73,7 @@ impl Signal {
             }),
             _ => Some(Fences::Full),
         };
-        let producers = segment.checked.geometry.producers();
+        let producers = segment.checked.geometry.places.producers;
         let (mine, peers) = match &segment.sems {
             None => (AnyBell::Futex, AnyBell::Futex),
             Some(sems) => {

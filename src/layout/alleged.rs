@@ -5,9 +5,20 @@
 //! the header must be what they imply; a difference is reported by the field's name. Nothing here panics,
 //! whatever the bytes are.
 
-use super::geometry::{Geometry, RECORD_START};
-use super::header::{self, HEADER_BYTES, Header};
+use super::geometry::{Geometry, Places, RECORD_START};
+use super::header::{self, DATA_HEADER_BYTES, DataHeader, HEADER_BYTES, Header};
 use super::{WIRE_VERSION, word};
+
+/// The kinds that rings of slots can be of.
+const SLOT_KINDS: [u32; 5] = [
+    header::KIND_SPSC,
+    header::KIND_MPSC,
+    header::KIND_SPMC,
+    header::KIND_MPMC,
+    header::KIND_BROADCAST,
+];
+/// The kinds that rings of records can be of.
+const RECORD_KINDS: [u32; 3] = [header::KIND_SPSC, header::KIND_MPSC, header::KIND_BROADCAST];
 
 /// What a checked header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,30 +97,56 @@ fn geometry_of(h: &Header) -> Result<Geometry, Refusal> {
         h.element,
     )?;
     let slots = h.element == header::ELEMENT_SLOTS;
-    let geometry = if slots {
-        known("kind", "1 for slots", &[header::KIND_SPSC], h.kind)?;
-        Geometry::spsc_slots(h.capacity, h.payload_bytes, h.payload_align)
-    } else {
-        let kinds = [header::KIND_SPSC, header::KIND_MPSC];
-        known("kind", "1 or 2 for records", &kinds, h.kind)?;
-        // One producer is not a choice: another table is a wrong number of participants, see `check`.
-        let producers = match h.kind {
-            header::KIND_SPSC => 1,
-            _ => h.participants.saturating_sub(1),
-        };
-        Geometry::records(h.kind, h.capacity, h.stride, producers)
+    let places = Places {
+        producers: h.producers,
+        consumers: h.participants.saturating_sub(h.producers),
     };
-    geometry.map_err(|e| Refusal::Range {
+    let geometry = if slots {
+        known("kind", "1 to 5 for slots", &SLOT_KINDS, h.kind)?;
+        Geometry::slots(h.kind, h.capacity, h.payload_bytes, h.payload_align, places)
+    } else {
+        known("kind", "1, 2 or 5 for records", &RECORD_KINDS, h.kind)?;
+        Geometry::records(h.kind, h.capacity, h.stride, places)
+    };
+    let geometry = geometry.map_err(|e| Refusal::Range {
         field: e.field,
         rule: e.rule,
         found: match e.field {
             "capacity" => h.capacity,
             "payload alignment" => h.payload_align.into(),
             "record alignment" => h.stride,
-            "producers" => h.participants.saturating_sub(1).into(),
+            "producers" => places.producers.into(),
+            "consumers" => places.consumers.into(),
             _ => h.payload_bytes,
         },
-    })
+    })?;
+    // Only readers of a broadcast write nothing into the data region.
+    match h.flags {
+        header::FLAG_SPLIT if h.kind == header::KIND_BROADCAST => Ok(geometry.split()),
+        flags => same("flags", 0, flags.into()).map(|()| geometry),
+    }
+}
+
+/// Checks the copy `h` of the header of a data object of `real_bytes` bytes that is said to be the one of the ring
+/// `ring`, which has one.
+pub(crate) fn check_data(h: &DataHeader, ring: &Checked, real_bytes: u64) -> Result<(), Refusal> {
+    if h.magic != header::DATA_MAGIC {
+        return Err(Refusal::NoMagic);
+    }
+    same("wire version", WIRE_VERSION.into(), h.wire_version.into())?;
+    let header_bytes = DATA_HEADER_BYTES as u64;
+    same("data header size", header_bytes, h.header_bytes.into())?;
+    same("data instance", ring.instance, h.instance)?;
+    same("data size", real_bytes, h.object_bytes)?;
+    let needed = ring.geometry.data_object_bytes();
+    if real_bytes < needed {
+        return Err(Refusal::Field {
+            field: "data size",
+            expected: needed,
+            found: real_bytes,
+        });
+    }
+    Ok(())
 }
 
 /// Checks the copy `h` of a header that was found in a segment of `real_bytes` bytes.
@@ -141,7 +178,7 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
     )?;
     same(
         "participants",
-        geometry.participants.into(),
+        geometry.participants().into(),
         h.participants.into(),
     )?;
     same("data offset", geometry.data_offset, h.data_offset)?;
@@ -188,7 +225,7 @@ mod tests {
     use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
     fn good() -> (Header, u64) {
-        header_of(&Geometry::spsc_slots(64, 56, 8).unwrap())
+        header_of(&Geometry::slots(header::KIND_SPSC, 64, 56, 8, Places::ONE).unwrap())
     }
 
     fn header_of(g: &Geometry) -> (Header, u64) {
@@ -206,7 +243,11 @@ mod tests {
         let (h, bytes) = good();
         assert_eq!(check(&h, bytes).unwrap().geometry.capacity, 64);
         for (kind, producers) in [(header::KIND_SPSC, 1), (header::KIND_MPSC, 64)] {
-            let g = Geometry::records(kind, 4096, 64, producers).unwrap();
+            let places = Places {
+                producers,
+                consumers: 1,
+            };
+            let g = Geometry::records(kind, 4096, 64, places).unwrap();
             let (h, bytes) = header_of(&g);
             assert_eq!(check(&h, bytes).unwrap().geometry, g);
         }
@@ -214,7 +255,11 @@ mod tests {
 
     #[test]
     fn every_changed_byte_of_a_record_ring_s_layout_is_noticed() {
-        let g = Geometry::records(header::KIND_MPSC, 4096, 64, 64).unwrap();
+        let places = Places {
+            producers: 64,
+            consumers: 1,
+        };
+        let g = Geometry::records(header::KIND_MPSC, 4096, 64, places).unwrap();
         let (h, bytes) = header_of(&g);
         for at in (8..56).chain(72..100).chain(104..112) {
             for bit in 0..8 {
@@ -239,7 +284,7 @@ mod tests {
     fn every_changed_byte_that_matters_is_noticed_and_none_panics() {
         let (h, bytes) = good();
         // Fields that carry information but decide nothing about memory.
-        let free = [56..72, 100..104, 112..248];
+        let free = [56..72, 100..104, 112..160, 168..248];
         for at in 0..HEADER_BYTES {
             for bit in 0..8 {
                 let mut raw: [u8; HEADER_BYTES] = h.as_bytes().try_into().unwrap();
@@ -256,6 +301,83 @@ mod tests {
                         "byte {at} bit {bit} was not noticed"
                     ),
                 }
+            }
+        }
+    }
+
+    fn broadcast() -> Geometry {
+        let places = Places {
+            producers: 1,
+            consumers: 64,
+        };
+        Geometry::slots(header::KIND_BROADCAST, 64, 56, 8, places).unwrap()
+    }
+
+    #[test]
+    fn every_changed_byte_of_the_layout_of_a_ring_of_two_objects_is_noticed() {
+        for g in [broadcast(), broadcast().split()] {
+            let (h, bytes) = header_of(&g);
+            assert_eq!(check(&h, bytes).unwrap().geometry, g);
+            for at in (8..56).chain(72..100).chain(104..112).chain(160..168) {
+                for bit in 0..8 {
+                    let mut raw: [u8; HEADER_BYTES] = h.as_bytes().try_into().unwrap();
+                    raw[at] ^= 1 << bit;
+                    let changed = Header::read_from_bytes(&raw[..]).unwrap();
+                    let Ok(c) = check(&changed, bytes) else {
+                        continue;
+                    };
+                    // Another number of readers may need as many pages, another payload as large a slot; the
+                    // capacity of two objects is the business of the data object's size.
+                    let harmless = (40..48).contains(&at) || (96..100).contains(&at);
+                    let capacity = g.split && (24..32).contains(&at);
+                    assert!(harmless || capacity, "byte {at} bit {bit} was not noticed");
+                    assert!(c.geometry.used_bytes == bytes && c.geometry.split == g.split);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_data_of_a_broadcast_can_be_an_object_of_its_own() {
+        let (mut h, bytes) = header_of(&broadcast().split());
+        assert!(check(&h, bytes).is_ok());
+        for kind in [header::KIND_SPSC, header::KIND_SPMC, header::KIND_MPMC] {
+            h.kind = kind;
+            if kind == header::KIND_SPSC {
+                h.participants = 2;
+            }
+            let field = "flags";
+            assert_eq!(
+                check(&h, bytes),
+                Err(Refusal::Field {
+                    field,
+                    expected: 0,
+                    found: 1
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_of_a_data_object_s_header_is_noticed() {
+        let (mut h, bytes) = header_of(&broadcast().split());
+        h.instance = 0x0123_4567_89ab_cdef;
+        let ring = check(&h, bytes).unwrap();
+        let real = ring.geometry.data_object_bytes();
+        let good = DataHeader::of(h.instance, real);
+        assert_eq!(check_data(&good, &ring, real), Ok(()));
+        let huge = DataHeader::of(h.instance, 2 << 20);
+        assert_eq!(check_data(&huge, &ring, 2 << 20), Ok(()));
+        let short = DataHeader::of(h.instance, real - 4096);
+        assert!(check_data(&short, &ring, real - 4096).is_err());
+        assert!(check_data(&good, &ring, real + 4096).is_err());
+        for at in 0..32 {
+            for bit in 0..8 {
+                let mut raw: [u8; DATA_HEADER_BYTES] = good.as_bytes().try_into().unwrap();
+                raw[at] ^= 1 << bit;
+                let changed = DataHeader::read_from_bytes(&raw[..]).unwrap();
+                let verdict = check_data(&changed, &ring, real);
+                assert!(verdict.is_err(), "byte {at} bit {bit} was not noticed");
             }
         }
     }

@@ -4,6 +4,7 @@
 //! message except `consumer_sleep`, which the producer only reads. The consumer of a ring of records also
 //! writes `head`, which nobody reads while there is room; many producers share `tail`.
 
+use super::{header, word};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -37,6 +38,19 @@ pub(crate) struct Taken {
     pub(crate) wiped: AtomicU64,
 }
 
+/// Where a record of a broadcast begins, and how many came before it since creation.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) position: AtomicU64,
+    pub(crate) sequence: AtomicU64,
+}
+
+/// Marks that a broadcast of records keeps: more than one for each quarter of the ring.
+pub(crate) const MARKS: usize = 8;
+/// Words that say which readers the producer of a broadcast waits for: one bit for each place.
+pub(crate) const GATING_WORDS: usize = 16;
+
 /// Shared words of a ring.
 ///
 /// | closed | what `push` does | what `pop` does |
@@ -60,11 +74,17 @@ pub(crate) struct Control {
     pub(crate) producer_sleep: Line<AtomicU32>,
     /// Which sides have closed. Bits are only ever added.
     pub(crate) closed: Line<AtomicU32>,
-    /// Where many producers claim: the next position to claim, and the closed bits. Of a ring of records with
-    /// one producer: how far it may write, for onlookers. Elsewhere 0.
+    /// Where many producers claim: the next position to claim, and the closed bits (of slots: the position times
+    /// four, plus those bits). Of a broadcast, and of records with one producer: how far it may write, stored before
+    /// it does. Elsewhere 0.
     pub(crate) tail: Line<AtomicU64>,
-    /// Rings of records only; elsewhere 0.
+    /// Of records with one consumer, how far it has come. Where many consume slots, `taken` is the next position to
+    /// claim. Elsewhere 0.
     pub(crate) head: Line<Taken>,
+    /// Broadcast only: bit `i` is set while the producer waits for the reader at place `i`.
+    pub(crate) gating: Line<[AtomicU64; GATING_WORDS]>,
+    /// Broadcast of records only: where records begin, one for each time the producer took more credit, in turns.
+    pub(crate) marks: Line<[Mark; MARKS]>,
 }
 
 impl Control {
@@ -81,6 +101,26 @@ impl Control {
                 taken: AtomicU64::new(0),
                 wiped: AtomicU64::new(0),
             }),
+            gating: Line(core::array::from_fn(|_| AtomicU64::new(0))),
+            marks: Line(core::array::from_fn(|_| Mark {
+                position: AtomicU64::new(0),
+                sequence: AtomicU64::new(0),
+            })),
+        }
+    }
+
+    /// Makes this the block of a new ring of slots of `kind` whose first message has `position`.
+    pub(crate) fn begin_slots(&self, kind: u32, position: u64) {
+        // Relaxed, all: published by the header's ready word (R1).
+        self.gate.0.store(position, Relaxed);
+        match kind {
+            header::KIND_SPSC => {}
+            header::KIND_BROADCAST => self.tail.0.store(position, Relaxed),
+            header::KIND_SPMC => self.head.0.taken.store(position, Relaxed),
+            _ => {
+                self.tail.0.store(word::free(position), Relaxed);
+                self.head.0.taken.store(position, Relaxed);
+            }
         }
     }
 
@@ -91,5 +131,8 @@ impl Control {
         self.head.0.taken.store(position, Relaxed);
         self.head.0.wiped.store(position, Relaxed);
         self.tail.0.store(position, Relaxed);
+        for mark in &self.marks.0 {
+            mark.position.store(position, Relaxed);
+        }
     }
 }

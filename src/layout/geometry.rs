@@ -29,8 +29,44 @@ pub(crate) const RECORD_CAPACITY_MIN: u64 = 256;
 pub(crate) const RECORD_CAPACITY_MAX: u64 = 1 << 32;
 /// The first position of a ring of records is a multiple of this.
 pub(crate) const RECORD_START: u64 = 64;
-/// The most producers a ring can have room for.
-pub(crate) const PRODUCERS_MAX: u32 = 1024;
+/// The most endpoints of one side that a ring can have room for.
+pub(crate) const PLACES_MAX: u32 = 1024;
+
+/// For how many endpoints a ring has room, by side. Readers of a broadcast are consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) producers: u32,
+    pub(crate) consumers: u32,
+}
+
+impl Places {
+    /// One of each.
+    pub(crate) const ONE: Self = Self {
+        producers: 1,
+        consumers: 1,
+    };
+
+    /// Refuses what a ring of `kind` cannot have.
+    fn check(self, kind: u32) -> Result<Self, OutOfRange> {
+        let (producers, consumers) = match kind {
+            header::KIND_SPSC => (1, 1),
+            header::KIND_MPSC => (PLACES_MAX, 1),
+            header::KIND_SPMC | header::KIND_BROADCAST => (1, PLACES_MAX),
+            _ => (PLACES_MAX, PLACES_MAX),
+        };
+        let rule = |most| match most {
+            1 => "1 for this kind",
+            _ => "1 to 1024",
+        };
+        if !(1..=producers).contains(&self.producers) {
+            return Err(out("producers", rule(producers)));
+        }
+        if !(1..=consumers).contains(&self.consumers) {
+            return Err(out("consumers", rule(consumers)));
+        }
+        Ok(self)
+    }
+}
 
 /// What a ring is made of: the part of a header that decides how bytes are laid out and used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +86,16 @@ pub(crate) struct Geometry {
     pub(crate) payload_align: u32,
     pub(crate) control_offset: u64,
     pub(crate) participants_offset: u64,
-    pub(crate) participants: u32,
+    /// Entries of the table: those of producers come first, those of consumers behind them.
+    pub(crate) places: Places,
+    /// In the segment, or in the data object of a ring that has one.
     pub(crate) data_offset: u64,
+    /// Bytes of the data region, rounded up to whole pages.
+    pub(crate) data_bytes: u64,
     /// Bytes the layout needs. The segment may be larger (huge pages), never smaller.
     pub(crate) used_bytes: u64,
+    /// Whether the data region is an object of its own; see [`Geometry::split`].
+    pub(crate) split: bool,
 }
 
 /// A number out of its range: which one, and the rule it breaks.
@@ -84,12 +126,14 @@ const fn stride_of(offset: u64, payload_bytes: u64) -> u64 {
 }
 
 impl Geometry {
-    /// The layout of an spsc slot ring. It is a function of these three numbers alone, so a reader of a
+    /// The layout of a ring of slots. It is a function of these numbers alone, so a reader of a
     /// stranger's header computes it again and compares.
-    pub(crate) fn spsc_slots(
+    pub(crate) fn slots(
+        kind: u32,
         capacity: u64,
         payload_bytes: u64,
         payload_align: u32,
+        places: Places,
     ) -> Result<Self, OutOfRange> {
         if !capacity.is_power_of_two() || !(CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity) {
             return Err(out("capacity", "a power of two from 2 to 2^32 slots"));
@@ -100,18 +144,19 @@ impl Geometry {
         if !payload_align.is_power_of_two() || payload_align > ALIGN_MAX {
             return Err(out("payload alignment", "a power of two up to 64 bytes"));
         }
+        let places = places.check(kind)?;
         let payload_offset = payload_align.max(WORD_BYTES as u32);
         let stride = stride_of(u64::from(payload_offset), payload_bytes);
         let data_bytes = capacity.checked_mul(stride);
         Self {
-            kind: header::KIND_SPSC,
+            kind,
             element: header::ELEMENT_SLOTS,
             capacity,
             stride,
             payload_bytes,
             payload_offset,
             payload_align,
-            ..Self::regions(2)
+            ..Self::regions(places)
         }
         // At most 2^32 slots of at most 2^32 + 128 bytes: may pass 2^64.
         .with_data(data_bytes)
@@ -121,12 +166,12 @@ impl Geometry {
         ))
     }
 
-    /// The layout of a ring of records for up to `producers` producers, a function of these four numbers.
+    /// The layout of a ring of records, a function of these numbers.
     pub(crate) fn records(
         kind: u32,
         capacity: u64,
         align: u64,
-        producers: u32,
+        places: Places,
     ) -> Result<Self, OutOfRange> {
         let range = RECORD_CAPACITY_MIN..=RECORD_CAPACITY_MAX;
         if !capacity.is_power_of_two() || !range.contains(&capacity) {
@@ -135,14 +180,7 @@ impl Geometry {
         if align != 8 && align != 64 {
             return Err(out("record alignment", "8 or 64 bytes"));
         }
-        let most = if kind == header::KIND_SPSC {
-            1
-        } else {
-            PRODUCERS_MAX
-        };
-        if !(1..=most).contains(&producers) {
-            return Err(out("producers", "1 to 1024"));
-        }
+        let places = places.check(kind)?;
         let geometry = Self {
             kind,
             element: header::ELEMENT_RECORDS,
@@ -151,18 +189,18 @@ impl Geometry {
             payload_bytes: u64::from(Shape { capacity, align }.max_len()),
             payload_offset: record::HEADER as u32,
             payload_align: WORD_BYTES as u32,
-            ..Self::regions(producers + 1)
+            ..Self::regions(places)
         };
         Ok(geometry
             .with_data(Some(capacity))
-            .expect("2^32 bytes of records and 1025 entries are below 2^46"))
+            .expect("2^32 bytes of records and 2048 entries are below 2^46"))
     }
 
-    /// Where everything lies in a ring with a table of `participants` entries. What is not a region is 0.
-    fn regions(participants: u32) -> Self {
+    /// Where everything lies in a ring with a table for `places`. What is not a region is 0.
+    fn regions(places: Places) -> Self {
         let control_offset = PAGE;
         let participants_offset = control_offset + CONTROL_BYTES;
-        let table = u64::from(participants) * LINE as u64;
+        let table = u64::from(places.producers + places.consumers) * LINE as u64;
         Self {
             kind: 0,
             element: 0,
@@ -173,9 +211,11 @@ impl Geometry {
             payload_align: 0,
             control_offset,
             participants_offset,
-            participants,
+            places,
             data_offset: round_up(participants_offset + table, PAGE),
+            data_bytes: 0,
             used_bytes: 0,
+            split: false,
         }
     }
 
@@ -184,20 +224,50 @@ impl Geometry {
         let used_bytes = data_bytes?
             .checked_add(self.data_offset)
             .filter(|bytes| *bytes <= SEGMENT_MAX)?;
+        let used_bytes = round_up(used_bytes, PAGE);
         Some(Self {
-            used_bytes: round_up(used_bytes, PAGE),
+            data_bytes: used_bytes - self.data_offset,
+            used_bytes,
             ..self
         })
     }
 
-    /// Entries for producers; they come first in the table.
-    pub(crate) fn producers(&self) -> u32 {
-        self.participants - 1
+    /// The same ring as two objects: the segment ends behind the table, and the data region follows the first
+    /// page of an object of its own, which can be mapped for reading alone.
+    pub(crate) fn split(self) -> Self {
+        debug_assert!(!self.split);
+        Self {
+            used_bytes: self.data_offset,
+            data_offset: PAGE,
+            split: true,
+            ..self
+        }
     }
 
-    /// The consumer's entry, the last of the table.
+    /// Bytes that the data object of a ring of two objects needs, its first page included. It may be larger
+    /// (huge pages), never smaller.
+    pub(crate) fn data_object_bytes(&self) -> u64 {
+        self.data_offset + self.data_bytes
+    }
+
+    /// Entries of the table.
+    pub(crate) fn participants(&self) -> u32 {
+        self.places.producers + self.places.consumers
+    }
+
+    /// The entry of the only consumer, or the first of many.
     pub(crate) fn consumer_seat(&self) -> u32 {
-        self.participants - 1
+        self.places.producers
+    }
+
+    /// Whether producers share the tail.
+    pub(crate) fn many_produce(&self) -> bool {
+        matches!(self.kind, header::KIND_MPSC | header::KIND_MPMC)
+    }
+
+    /// Whether consumers share the head: each message is for one of them.
+    pub(crate) fn many_consume(&self) -> bool {
+        matches!(self.kind, header::KIND_SPMC | header::KIND_MPMC)
     }
 
     /// How records lie in a ring of them.
@@ -222,8 +292,10 @@ impl Geometry {
         header.payload_align = self.payload_align;
         header.control_offset = self.control_offset;
         header.participants_offset = self.participants_offset;
-        header.participants = self.participants;
+        header.participants = self.participants();
+        header.producers = self.places.producers;
         header.data_offset = self.data_offset;
+        header.flags = if self.split { header::FLAG_SPLIT } else { 0 };
     }
 }
 
@@ -231,9 +303,20 @@ impl Geometry {
 mod tests {
     use super::*;
 
+    fn slots(capacity: u64, payload: u64, align: u32) -> Result<Geometry, OutOfRange> {
+        Geometry::slots(header::KIND_SPSC, capacity, payload, align, Places::ONE)
+    }
+
+    fn producers(producers: u32) -> Places {
+        Places {
+            producers,
+            consumers: 1,
+        }
+    }
+
     #[test]
     fn small_messages_share_lines_and_a_56_byte_message_fills_exactly_one() {
-        let stride = |payload| Geometry::spsc_slots(4, payload, 8).unwrap().stride;
+        let stride = |payload| slots(4, payload, 8).unwrap().stride;
         assert_eq!(
             [1, 8, 9, 24, 25, 56, 57, 120, 1024].map(stride),
             [16, 16, 32, 32, 64, 64, 128, 128, 1088]
@@ -242,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_number_out_of_range_is_refused_by_its_name() {
-        let field = |c, p, a| Geometry::spsc_slots(c, p, a).unwrap_err().field;
+        let field = |c, p, a| slots(c, p, a).unwrap_err().field;
         for capacity in [0, 1, 3, 1 << 33, u64::MAX] {
             assert_eq!(field(capacity, 8, 8), "capacity");
         }
@@ -254,27 +337,48 @@ mod tests {
 
     #[test]
     fn an_aligned_payload_starts_on_its_alignment() {
-        let g = Geometry::spsc_slots(8, 64, 64).unwrap();
+        let g = slots(8, 64, 64).unwrap();
         assert_eq!((g.payload_offset, g.stride), (64, 128));
         assert_eq!(g.data_offset % 4096, 0);
     }
 
     #[test]
     fn a_ring_of_records_takes_its_capacity_and_a_table_for_all_producers() {
-        let g = Geometry::records(header::KIND_MPSC, 1 << 20, 64, 64).unwrap();
-        assert_eq!((g.participants, g.data_offset), (65, 16384));
+        let g = Geometry::records(header::KIND_MPSC, 1 << 20, 64, producers(64)).unwrap();
+        assert_eq!((g.participants(), g.data_offset), (65, 16384));
         assert_eq!(g.used_bytes, 16384 + (1 << 20));
         assert_eq!(g.payload_bytes, (1 << 19) - 8);
-        let g = Geometry::records(header::KIND_SPSC, 256, 8, 1).unwrap();
+        let g = Geometry::records(header::KIND_SPSC, 256, 8, Places::ONE).unwrap();
         assert_eq!(
-            (g.participants, g.data_offset, g.used_bytes),
+            (g.participants(), g.data_offset, g.used_bytes),
             (2, 8192, 12288)
         );
     }
 
     #[test]
+    fn a_ring_of_two_objects_has_the_same_bytes_and_one_page_more() {
+        let places = Places {
+            producers: 1,
+            consumers: 64,
+        };
+        for whole in [
+            Geometry::slots(header::KIND_BROADCAST, 1024, 56, 8, places).unwrap(),
+            Geometry::records(header::KIND_BROADCAST, 256, 8, places).unwrap(),
+        ] {
+            let two = whole.split();
+            assert_eq!(whole.data_offset + whole.data_bytes, whole.used_bytes);
+            assert_eq!((two.used_bytes, two.data_offset), (whole.data_offset, 4096));
+            assert_eq!(two.data_bytes, whole.data_bytes);
+            assert_eq!(
+                two.used_bytes + two.data_object_bytes(),
+                whole.used_bytes + 4096
+            );
+        }
+    }
+
+    #[test]
     fn a_record_ring_s_number_out_of_range_is_refused_by_its_name() {
-        let field = |k, c, a, n| Geometry::records(k, c, a, n).unwrap_err().field;
+        let field = |k, c, a, n| Geometry::records(k, c, a, producers(n)).unwrap_err().field;
         for capacity in [0, 128, 1000, 1 << 33] {
             assert_eq!(field(header::KIND_SPSC, capacity, 8, 1), "capacity");
         }
@@ -282,8 +386,14 @@ mod tests {
             assert_eq!(field(header::KIND_SPSC, 1024, align, 1), "record alignment");
         }
         assert_eq!(field(header::KIND_SPSC, 1024, 8, 2), "producers");
-        for producers in [0, 1025, u32::MAX] {
-            assert_eq!(field(header::KIND_MPSC, 1024, 8, producers), "producers");
+        for n in [0, 1025, u32::MAX] {
+            assert_eq!(field(header::KIND_MPSC, 1024, 8, n), "producers");
+            let places = Places {
+                producers: 1,
+                consumers: n,
+            };
+            let broadcast = Geometry::slots(header::KIND_BROADCAST, 4, 8, 8, places);
+            assert_eq!(broadcast.unwrap_err().field, "consumers");
         }
     }
 }

@@ -18,6 +18,12 @@ pub(crate) const HEADER_BYTES: usize = 256;
 pub(crate) const KIND_SPSC: u32 = 1;
 /// `kind` of a ring with many producers and one consumer.
 pub(crate) const KIND_MPSC: u32 = 2;
+/// `kind` of a ring with one producer and many consumers, each message for one of them.
+pub(crate) const KIND_SPMC: u32 = 3;
+/// `kind` of a ring with many producers and many consumers, each message for one of them.
+pub(crate) const KIND_MPMC: u32 = 4;
+/// `kind` of a ring with one producer and many readers, each message for all of them.
+pub(crate) const KIND_BROADCAST: u32 = 5;
 /// `element` of a ring of fixed-size slots.
 pub(crate) const ELEMENT_SLOTS: u32 = 1;
 /// `element` of a ring of variable-length records.
@@ -34,6 +40,28 @@ pub(crate) const PARKING_ASYMMETRIC: u32 = 2;
 pub(crate) const WAIT_FUTEX: u32 = 1;
 /// `wait_backend`: sleep and wake through two named POSIX semaphores.
 pub(crate) const WAIT_SEM: u32 = 2;
+
+/// Bit of `flags`: the data region is an object of its own, which begins with a [`DataHeader`].
+pub(crate) const FLAG_SPLIT: u32 = 1;
+
+/// The first eight bytes of a data object.
+pub(crate) const DATA_MAGIC: [u8; 8] = *b"ANNULDAT";
+/// Size of a data object's header in bytes.
+pub(crate) const DATA_HEADER_BYTES: usize = 64;
+
+/// What a data object begins with: whose data it is. Complete before anybody else can see the object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub(crate) struct DataHeader {
+    pub(crate) magic: [u8; 8],
+    pub(crate) wire_version: u32,
+    pub(crate) header_bytes: u32,
+    /// That of the ring.
+    pub(crate) instance: u64,
+    /// Size of the data object in bytes.
+    pub(crate) object_bytes: u64,
+    pub(crate) reserved: [u64; 4],
+}
 
 /// The header, byte for byte as `docs/WIRE.md` draws it. All integers are little-endian.
 #[repr(C)]
@@ -64,6 +92,22 @@ pub(crate) struct Header {
     pub(crate) instance: u64,
     pub(crate) name_hash: u64,
     pub(crate) start_position: u64,
-    pub(crate) reserved: [u64; 11],
+    pub(crate) producers: u32,
+    pub(crate) flags: u32,
+    pub(crate) reserved: [u64; 10],
     pub(crate) ready: u64,
+}
+
+impl DataHeader {
+    /// The header of the data object, of `object_bytes` bytes, of the ring `instance`.
+    pub(crate) fn of(instance: u64, object_bytes: u64) -> Self {
+        Self {
+            magic: DATA_MAGIC,
+            wire_version: super::WIRE_VERSION,
+            header_bytes: DATA_HEADER_BYTES as u32,
+            instance,
+            object_bytes,
+            reserved: [0; 4],
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) const LEFT: u32 = 2;
 pub(crate) const PRODUCER: u32 = 1;
 /// Role number of a consumer in the table.
 pub(crate) const CONSUMER: u32 = 2;
+/// Role number of a reader of a broadcast in the table.
+pub(crate) const READER: u32 = 3;
 
 /// One 128-byte entry of the participant table.
 #[repr(C, align(128))]
@@ -41,8 +43,9 @@ pub(crate) struct Participant {
     pub(crate) reserved: AtomicU32,
     /// In clock ticks since boot; for people, never for decisions.
     pub(crate) start_time: AtomicU64,
-    /// First position of the run this participant claims; kinds with one participant a side leave it 0.
+    /// First position of the run this participant claims; of a reader, below which it has read everything. A side with
+    /// one participant leaves it 0.
     pub(crate) announce: AtomicU64,
-    /// Length of that run; kinds with one participant a side leave it 0.
+    /// Length of that run; of a reader, how many messages it has lost. A side with one participant leaves it 0.
     pub(crate) announce_len: AtomicU64,
 }

@@ -121,9 +121,18 @@ pub(crate) fn open_existing(path: &Path, write: bool) -> Result<OwnedFd, OsError
 /// Locks belong to a description, so a lock taken here is not shared with whoever holds a copy of
 /// `fd`. Fails with `EACCES` if the file's mode does not allow writing, however `fd` was opened.
 pub(crate) fn reopen(fd: BorrowedFd<'_>) -> Result<OwnedFd, OsError> {
+    open_again(fd, libc::O_RDWR)
+}
+
+/// As [`reopen`], open for reading alone. Needs the mode to allow reading.
+pub(crate) fn reopen_read_only(fd: BorrowedFd<'_>) -> Result<OwnedFd, OsError> {
+    open_again(fd, libc::O_RDONLY)
+}
+
+fn open_again(fd: BorrowedFd<'_>, access: libc::c_int) -> Result<OwnedFd, OsError> {
     let path = proc_path(fd);
     c_path(&path)
-        .and_then(|c_path| super::open(&c_path, libc::O_RDWR, 0))
+        .and_then(|c_path| super::open(&c_path, access, 0))
         .map_err(|e| OsError::new("open (again)", shown(&path), e))
 }
 

@@ -19,6 +19,8 @@ impl Seals {
     pub(crate) const GROW: Seals = Seals(libc::F_SEAL_GROW as u32);
     /// The file cannot become shorter. Does not forbid punching holes.
     pub(crate) const SHRINK: Seals = Seals(libc::F_SEAL_SHRINK as u32);
+    /// Nobody can write any more, but through mappings that exist already; no holes can be punched either.
+    pub(crate) const FUTURE_WRITE: Seals = Seals(libc::F_SEAL_FUTURE_WRITE as u32);
     /// No further seals.
     pub(crate) const SEAL: Seals = Seals(libc::F_SEAL_SEAL as u32);
 

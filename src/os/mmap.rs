@@ -40,6 +40,20 @@ impl Mapping {
             .map_err(|e| OsError::new("mmap", file::shown_fd(fd), e))
     }
 
+    /// As [`Mapping::of`], for reading alone: a store through it is SIGSEGV. If `fd` is not open for writing, or
+    /// the file is sealed against new writable mappings, `mprotect` cannot change that.
+    pub(crate) fn of_read_only(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, OsError> {
+        let mapped = match len {
+            0 => Err(errno(libc::EINVAL)),
+            _ => memmap2::MmapOptions::new()
+                .len(len)
+                .map_raw_read_only(fd.as_raw_fd()),
+        };
+        mapped
+            .map(|raw| Mapping(Pages::Anywhere(raw)))
+            .map_err(|e| OsError::new("mmap (read-only)", file::shown_fd(fd), e))
+    }
+
     /// As [`Mapping::of`], beginning at a multiple of 2 MiB. Without that [`collapse`] can do
     /// nothing: a huge page needs the same alignment in the file and in the address space.
     pub(crate) fn of_huge_aligned(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, OsError> {
@@ -161,6 +175,21 @@ pub(crate) fn populate_write(ptr: *mut u8, len: usize) -> Result<bool, OsError> 
             let full = e.raw_os_error() == Some(libc::EFAULT);
             let error = if full { errno(libc::ENOSPC) } else { e };
             Err(failed("madvise (MADV_POPULATE_WRITE)", ptr, len, error))
+        }
+    }
+}
+
+/// Maps every page for reading, as if each had been read; what has no memory yet gets some. Never writes.
+///
+/// Errors as for [`populate_write`]. `Ok(false)` if the kernel (before 5.14) cannot do it.
+pub(crate) fn populate_read(ptr: *mut u8, len: usize) -> Result<bool, OsError> {
+    match advise(ptr, len, libc::MADV_POPULATE_READ) {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(e) => {
+            let full = e.raw_os_error() == Some(libc::EFAULT);
+            let error = if full { errno(libc::ENOSPC) } else { e };
+            Err(failed("madvise (MADV_POPULATE_READ)", ptr, len, error))
         }
     }
 }

@@ -6,8 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod announce;
+pub(crate) mod broadcast;
 pub(crate) mod close;
 pub(crate) mod corrupt;
 pub(crate) mod records;
+pub(crate) mod shared;
+pub(crate) mod sides;
 pub(crate) mod spsc;
 pub(crate) mod words;

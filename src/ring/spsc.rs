@@ -1,4 +1,5 @@
-//! One producer, one consumer, fixed slots.
+//! One producer, one consumer, fixed slots. The consumer's half also serves a ring with many producers, whose half is
+//! [`super::shared::tail`].
 //!
 //! The producer keeps its tail and its credit to itself and never reads a slot's word on the fast path; the
 //! consumer keeps its head to itself and hands each slot back by storing the next lap's `FREE` into the line
@@ -14,6 +15,8 @@
 //! The edges (P1, G1, C1) are listed in `docs/ORDERINGS.md`.
 
 use super::corrupt::{Corrupt, CorruptWord};
+use super::shared::tail;
+use super::sides::Producers;
 use super::words::Words;
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::word;
@@ -247,6 +250,7 @@ pub(crate) struct Head {
     /// Where `next` must be for the gate to be published again: a quarter of the ring on.
     gate_due: u64,
     capacity: u64,
+    producers: Producers,
 }
 
 impl Head {
@@ -258,6 +262,7 @@ impl Head {
         words: &impl Words,
         control: &Control,
         capacity: u64,
+        producers: Producers,
     ) -> Result<Self, Corrupt> {
         // Acquire G1: the predecessor published it; the kernel lock that changed hands orders it too.
         let gate = control.gate.0.load(Acquire);
@@ -268,6 +273,7 @@ impl Head {
             gate,
             gate_due: gate.wrapping_add((capacity / 4).max(1)),
             capacity,
+            producers,
         };
         head.publish_gate(control);
         Ok(head)
@@ -334,10 +340,8 @@ impl Head {
             }
             if found == word::free(self.next) {
                 self.publish_gate(control);
-                return match closed & CLOSED_BY_PRODUCER {
-                    0 => Look::Empty,
-                    _ => Look::Closed,
-                };
+                let last = closed & CLOSED_BY_PRODUCER != 0 && !self.is_claimed(control);
+                return if last { Look::Closed } else { Look::Empty };
             }
             if found != word::skip(self.next) {
                 return Look::Corrupt(Corrupt {
@@ -353,6 +357,11 @@ impl Head {
         }
         self.publish_gate(control);
         Look::Empty
+    }
+
+    /// Whether one of many producers has claimed the next position. With one producer there are no claims.
+    pub(crate) fn is_claimed(&self, control: &Control) -> bool {
+        self.producers == Producers::Many && tail::is_claimed(control, self.next)
     }
 
     /// Hands the slot of the next position back and steps on.
@@ -429,7 +438,7 @@ pub(crate) fn fill(words: &impl Words, control: &Control, capacity: u64) -> (u64
 }
 
 /// The length of the prefix of `0..n` for which `holds` is true, given that it is a prefix.
-fn prefix(n: u64, holds: impl Fn(u64) -> bool) -> u64 {
+pub(super) fn prefix(n: u64, holds: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, n);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -23,12 +23,18 @@ use std::io::ErrorKind;
 const CREATOR: u16 = 0;
 /// The semaphore whose value says that the set is ours.
 const MARK: u16 = 1;
-/// The semaphore of participant 0; the others follow.
+/// The semaphore of participant 0; the others follow, and behind them the admin token.
 pub(super) const FIRST_TOKEN: u16 = 2;
 /// The mark's value: "AN".
 const MARK_VALUE: u16 = 0x414e;
 /// How often to look again when objects come and go under one's hands.
 const RACES: u32 = 64;
+
+/// Semaphores of the set of a ring with a table of so many entries.
+pub(super) fn semaphores(participants: u32) -> u16 {
+    // At most 2048 entries.
+    FIRST_TOKEN + participants as u16 + 1
+}
 
 /// The kernel objects of a ring in the making. Dropping it unkept removes them.
 #[derive(Debug)]

@@ -82,7 +82,7 @@ impl View<Slots> {
     }
 
     /// Fills a new ring: every slot waits for its first message, which has position `start`.
-    pub(crate) fn initialise(&self, start: u64) {
+    pub(crate) fn initialise(&self, kind: u32, start: u64) {
         let lane = self.lane();
         for i in 0..=self.data().mask {
             let position = start.wrapping_add(i);
@@ -90,8 +90,7 @@ impl View<Slots> {
             lane.at(position)
                 .store(word::free(position), Ordering::Relaxed);
         }
-        // Relaxed: as above.
-        self.control().gate.0.store(start, Ordering::Relaxed);
+        self.control().begin_slots(kind, start);
     }
 }
 

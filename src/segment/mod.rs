@@ -7,25 +7,32 @@
 mod backing;
 mod copy;
 mod create;
+mod data;
 mod keyed;
 mod lane;
 mod memory;
 mod name;
 mod open;
+mod plan;
+mod remove;
 mod strip;
 mod token;
 mod view;
 
 pub use backing::{Backing, HugePages, Pages};
-pub(crate) use create::{Plan, create};
+pub(crate) use create::create;
+pub(crate) use data::DataObject;
 pub(crate) use lane::Slots;
 pub(crate) use memory::Memory;
 pub(crate) use name::{Place, SHM_DIR, fnv1a};
-pub(crate) use open::{Expect, is_current, open, open_descriptor, unlink};
+pub(crate) use open::{Expect, is_current, open, open_descriptor, open_descriptors};
+pub(crate) use plan::Plan;
+pub(crate) use remove::unlink;
 pub(crate) use strip::{Bytes, Strip};
 pub(crate) use token::{Token, Tokens};
 pub(crate) use view::{Data, Regions, View};
 
+use crate::error::OsError;
 use crate::layout::alleged::Checked;
 use crate::os::posix_sem::NamedSem;
 use std::sync::Arc;
@@ -35,10 +42,43 @@ use std::sync::Arc;
 pub(crate) struct Segment {
     pub(crate) place: Place,
     pub(crate) checked: Checked,
-    pub(crate) memory: Arc<Memory>,
+    /// All of it, or all but the data.
+    memory: Arc<Memory>,
+    /// The data of a ring that is made of two objects.
+    pub(crate) data: Option<DataObject>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) sems: Option<Sems>,
     pub(crate) pages: Pages,
+}
+
+/// Why a view of a segment never fails.
+const FITS: &str = "a checked header fits its memory";
+
+impl Segment {
+    /// The ring's words and its data. Where the data is an object of its own, it may be mapped for reading alone:
+    /// whoever stores through this view dies of it.
+    pub(crate) fn view<D: Data>(&self) -> View<D> {
+        let data = self.data.as_ref().map(DataObject::memory);
+        View::new(Arc::clone(&self.memory), data, &self.checked.geometry).expect(FITS)
+    }
+
+    /// The ring's words and its data, to be written.
+    ///
+    /// # Errors
+    /// Where the data is an object of its own, when the kernel does not let this process write it: `EACCES` for
+    /// the mode of a file, `EPERM` for a sealed memfd, which nobody but its creator can write.
+    pub(crate) fn view_for_writing<D: Data>(&self) -> Result<View<D>, OsError> {
+        let data = match &self.data {
+            Some(object) => Some(object.for_writing()?),
+            None => None,
+        };
+        Ok(View::new(Arc::clone(&self.memory), data, &self.checked.geometry).expect(FITS))
+    }
+
+    /// Size in bytes, of both objects where there are two.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.checked.segment_bytes + self.data.as_ref().map_or(0, DataObject::bytes)
+    }
 }
 
 /// The two semaphores of a ring whose wait back end is semaphores.

@@ -1,12 +1,13 @@
 //! Finding a ring that somebody else made, and believing nothing about it that was not checked.
 
-use super::keyed::{self, Removed};
+use super::data::{self, Source};
+use super::keyed;
 use super::token::Tokens;
 use super::view;
-use super::{Memory, Pages, Place, Segment, Sems, sem_names};
+use super::{DataObject, Memory, Pages, Place, Segment, Sems, sem_names};
 use crate::error::{NotARing, OpenError, OsError};
 use crate::layout::alleged::{self, Checked, Refusal};
-use crate::layout::header::{self, HEADER_BYTES};
+use crate::layout::header;
 use crate::os::file::{self, FileFacts, FileKind};
 use crate::os::memfd::{self, Seals};
 use crate::os::mmap::{self, Mapping};
@@ -46,7 +47,7 @@ pub(crate) fn open(place: Place, expect: &Expect) -> Result<Segment, OpenError> 
     match &place {
         Place::Path { path, .. } => {
             let fd = open_file(path, &place)?;
-            attach_descriptor(fd, place, expect)
+            attach_descriptor(fd, Source::Beside(path), &place, expect)
         }
         Place::Key { key, .. } => open_keyed(*key, &place, expect),
         Place::Memfd(_) | Place::Anon(_) => Err(OpenError::InvalidOption {
@@ -63,15 +64,31 @@ pub(crate) fn open_descriptor(
     place: Place,
     expect: &Expect,
 ) -> Result<Segment, OpenError> {
-    let sealed = memfd::seals(fd.as_fd()).is_ok_and(|seals| seals.contains(Seals::SHRINK));
-    if !sealed {
-        return Err(not_a_ring(&place, NotARing::NotSealed));
+    check_sealed(&fd, &place)?;
+    attach_descriptor(fd, Source::Nowhere, &place, expect)
+}
+
+/// Opens the ring whose two objects are behind descriptors that were handed over. They must be memfds that cannot
+/// shrink, that of the data one that cannot be written either.
+pub(crate) fn open_descriptors(
+    fd: OwnedFd,
+    data: OwnedFd,
+    place: Place,
+    expect: &Expect,
+) -> Result<Segment, OpenError> {
+    check_sealed(&fd, &place)?;
+    attach_descriptor(fd, Source::Descriptor(data), &place, expect)
+}
+
+fn check_sealed(fd: &OwnedFd, place: &Place) -> Result<(), OpenError> {
+    match memfd::seals(fd.as_fd()) {
+        Ok(seals) if seals.contains(Seals::SHRINK) => Ok(()),
+        _ => Err(not_a_ring(place, NotARing::NotSealed)),
     }
-    attach_descriptor(fd, place, expect)
 }
 
 /// Opens what is at `path` if it can be a ring.
-fn open_file(path: &Path, place: &Place) -> Result<OwnedFd, OpenError> {
+pub(super) fn open_file(path: &Path, place: &Place) -> Result<OwnedFd, OpenError> {
     file::open_existing(path, true).map_err(|e| match e.source.kind() {
         ErrorKind::NotFound => OpenError::NotFound {
             name: place.to_string(),
@@ -85,7 +102,7 @@ fn open_file(path: &Path, place: &Place) -> Result<OwnedFd, OpenError> {
 }
 
 /// What a file is, if it cannot be a ring.
-fn wrong_kind(facts: &FileFacts) -> Option<NotARing> {
+pub(super) fn wrong_kind(facts: &FileFacts) -> Option<NotARing> {
     Some(match facts.kind {
         FileKind::Regular if facts.size < LEAST_BYTES => NotARing::TooShort(facts.size),
         FileKind::Regular => return None,
@@ -98,27 +115,43 @@ fn wrong_kind(facts: &FileFacts) -> Option<NotARing> {
     })
 }
 
-fn not_a_ring(place: &Place, found: NotARing) -> OpenError {
+pub(super) fn not_a_ring(name: impl ToString, found: NotARing) -> OpenError {
     OpenError::NotARing {
-        name: place.to_string(),
+        name: name.to_string(),
         found,
     }
 }
 
-/// Maps and checks the file behind `fd`.
-fn attach_descriptor(fd: OwnedFd, place: Place, expect: &Expect) -> Result<Segment, OpenError> {
+/// Maps and checks the file behind `fd`, and the ring's data where it is another.
+fn attach_descriptor(
+    fd: OwnedFd,
+    data: Source<'_>,
+    place: &Place,
+    expect: &Expect,
+) -> Result<Segment, OpenError> {
     let facts = file::facts(fd.as_fd())?;
-    check_kind(&fd, &facts, &place)?;
-    let len = usize::try_from(facts.size).map_err(|_| not_a_ring(&place, NotARing::Other))?;
+    check_kind(&fd, &facts, place)?;
+    let len = usize::try_from(facts.size).map_err(|_| not_a_ring(place, NotARing::Other))?;
     let memory = Memory::mapped(Mapping::of(fd.as_fd(), len)?);
-    let checked = believe(&memory, &place, expect)?;
+    let checked = believe(&memory, place, expect)?;
+    let now = || file::facts(fd.as_fd());
+    let data = data::open(data, &checked, now, place, expect.prefault)?;
     // Every ring is allocated when it is made. One with holes is a trap: filling them would be on us.
     let whole = facts.allocated >= facts.size;
-    finish(memory, Tokens::Locks(fd), checked, place, expect, whole)
+    let segment = Segment {
+        place: place.clone(),
+        checked,
+        memory: Arc::new(memory),
+        data,
+        tokens: Arc::new(Tokens::Locks(fd)),
+        sems: None,
+        pages: Pages::Base,
+    };
+    finish(segment, expect, whole)
 }
 
 /// Refuses what cannot be a ring, before anything is mapped.
-fn check_kind(fd: &OwnedFd, facts: &FileFacts, place: &Place) -> Result<(), OpenError> {
+pub(super) fn check_kind(fd: &OwnedFd, facts: &FileFacts, place: &Place) -> Result<(), OpenError> {
     if let Some(found) = wrong_kind(facts) {
         return Err(not_a_ring(place, found));
     }
@@ -153,18 +186,24 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
             name: place.to_string(),
         });
     }
-    let needed = u32::from(keyed::FIRST_TOKEN) + checked.geometry.participants;
-    if u32::from(set.count()) != needed {
+    let needed = keyed::semaphores(checked.geometry.participants());
+    if set.count() != needed {
         return Err(mismatch("semaphores", needed, set.count()));
     }
-    finish(
-        memory,
-        Tokens::sems(set, shm),
+    if checked.geometry.split {
+        // There is no way to find another object, and nobody makes such a ring here.
+        return Err(mismatch("flags", 0, header::FLAG_SPLIT));
+    }
+    let segment = Segment {
+        place: place.clone(),
         checked,
-        place.clone(),
-        expect,
-        true,
-    )
+        memory: Arc::new(memory),
+        data: None,
+        tokens: Arc::new(Tokens::sems(set, shm)),
+        sems: None,
+        pages: Pages::Base,
+    };
+    finish(segment, expect, true)
 }
 
 /// Like [`believe`], but gives a living creator a moment to finish: a key exists before its ring does.
@@ -200,23 +239,32 @@ fn believe(memory: &Memory, place: &Place, expect: &Expect) -> Result<Checked, O
         });
     }
     let checked =
-        alleged::check(&header, memory.len() as u64).map_err(|refusal| match refusal {
-            Refusal::NoMagic => not_a_ring(place, NotARing::NoMagic),
-            Refusal::Unfinished => OpenError::Unfinished {
-                name: place.to_string(),
-            },
-            Refusal::Field {
-                field,
-                expected,
-                found,
-            } => mismatch(field, expected, found),
-            Refusal::Range { field, rule, found } => mismatch(field, rule, found),
-        })?;
+        alleged::check(&header, memory.len() as u64).map_err(|refusal| refused(refusal, place))?;
     compare(&checked, place, expect)?;
     Ok(checked)
 }
 
-fn mismatch(field: &'static str, expected: impl ToString, found: impl ToString) -> OpenError {
+/// The error of an object called `name` whose header was not believed.
+pub(super) fn refused(refusal: Refusal, name: impl ToString) -> OpenError {
+    match refusal {
+        Refusal::NoMagic => not_a_ring(name, NotARing::NoMagic),
+        Refusal::Unfinished => OpenError::Unfinished {
+            name: name.to_string(),
+        },
+        Refusal::Field {
+            field,
+            expected,
+            found,
+        } => mismatch(field, expected, found),
+        Refusal::Range { field, rule, found } => mismatch(field, rule, found),
+    }
+}
+
+pub(super) fn mismatch(
+    field: &'static str,
+    expected: impl ToString,
+    found: impl ToString,
+) -> OpenError {
     OpenError::Mismatch {
         field,
         expected: expected.to_string(),
@@ -228,7 +276,10 @@ fn mismatch(field: &'static str, expected: impl ToString, found: impl ToString) 
 fn kind_name(kind: u32, element: u32) -> String {
     let kind = match kind {
         header::KIND_SPSC => "spsc",
-        _ => "mpsc",
+        header::KIND_MPSC => "mpsc",
+        header::KIND_SPMC => "spmc",
+        header::KIND_MPMC => "mpmc",
+        _ => "broadcast",
     };
     let element = match element {
         header::ELEMENT_SLOTS => "slots",
@@ -285,80 +336,27 @@ fn compare(checked: &Checked, place: &Place, expect: &Expect) -> Result<(), Open
     Ok(())
 }
 
-/// The last steps of opening, the same for all kinds of memory.
-fn finish(
-    memory: Memory,
-    tokens: Tokens,
-    checked: Checked,
-    place: Place,
-    expect: &Expect,
-    whole: bool,
-) -> Result<Segment, OpenError> {
-    let (ptr, len) = (memory.as_ptr(), memory.len());
+/// The last steps of opening, the same for all kinds of memory. `whole`: whether the segment has no holes.
+fn finish(mut segment: Segment, expect: &Expect, whole: bool) -> Result<Segment, OpenError> {
+    let (ptr, len) = (segment.memory.as_ptr(), segment.memory.len());
     mmap::dont_fork(ptr, len)?;
     if expect.prefault && whole {
         mmap::populate_write(ptr, len)?;
     }
     if expect.lock {
         mmap::lock(ptr, len)?;
-    }
-    let sems = match checked.wait_backend {
-        header::WAIT_SEM if expect.sems => {
-            let [consumer, producer] = sem_names(checked.instance);
-            Some(Sems {
-                consumer: Arc::new(NamedSem::open(&consumer)?),
-                producer: Arc::new(NamedSem::open(&producer)?),
-            })
-        }
-        _ => None,
-    };
-    Ok(Segment {
-        place,
-        checked,
-        memory: Arc::new(memory),
-        tokens: Arc::new(tokens),
-        sems,
-        pages: Pages::Base,
-    })
-}
-
-/// Removes the ring at `place`: its name, its memory once nobody maps it, its semaphores.
-///
-/// What is not a ring is left alone and reported. A damaged or unfinished ring is removed.
-pub(crate) fn unlink(place: &Place) -> Result<(), OpenError> {
-    match place {
-        Place::Path { path, .. } => {
-            let fd = open_file(path, place)?;
-            let facts = file::facts(fd.as_fd())?;
-            check_kind(&fd, &facts, place)?;
-            let memory = Memory::mapped(Mapping::of(fd.as_fd(), HEADER_BYTES)?);
-            remove_sems(&memory, facts.uid, place)?;
-            Ok(file::unlink(path)?)
-        }
-        Place::Key { key, .. } => unlink_keyed(*key, place),
-        Place::Memfd(_) | Place::Anon(_) => Ok(()),
-    }
-}
-
-/// Removes the names of the semaphores that the ring in `memory`, which belongs to `uid`, uses, if it is a
-/// ring. A header may name another ring's semaphores: those of another owner are left alone.
-fn remove_sems(memory: &Memory, uid: u32, place: &Place) -> Result<(), OpenError> {
-    let header = view::read_header(memory).filter(|h| h.magic == header::MAGIC);
-    let Some(header) = header else {
-        return Err(not_a_ring(place, NotARing::NoMagic));
-    };
-    if header.wait_backend == header::WAIT_SEM {
-        for name in sem_names(header.instance) {
-            if NamedSem::owner(&name).is_some_and(|owner| owner != uid) {
-                continue;
-            }
-            match NamedSem::unlink(&name) {
-                Err(e) if e.source.kind() != ErrorKind::NotFound => return Err(e.into()),
-                _ => {}
-            }
+        if let Some(data) = segment.data.as_ref().map(DataObject::memory) {
+            mmap::lock(data.as_ptr(), data.len())?;
         }
     }
-    Ok(())
+    if segment.checked.wait_backend == header::WAIT_SEM && expect.sems {
+        let [consumer, producer] = sem_names(segment.checked.instance);
+        segment.sems = Some(Sems {
+            consumer: Arc::new(NamedSem::open(&consumer)?),
+            producer: Arc::new(NamedSem::open(&producer)?),
+        });
+    }
+    Ok(segment)
 }
 
 /// Whether the place of `segment` still leads to it.
@@ -374,16 +372,5 @@ pub(crate) fn is_current(segment: &Segment) -> bool {
             sysv_shm::find(*key).is_ok_and(|there| there == *shm)
         }
         _ => true,
-    }
-}
-
-/// The two System V objects of a ring.
-fn unlink_keyed(key: i32, place: &Place) -> Result<(), OpenError> {
-    match keyed::remove(key, |memory, uid| remove_sems(memory, uid, place))? {
-        Removed::Ring => Ok(()),
-        Removed::Nothing => Err(OpenError::NotFound {
-            name: place.to_string(),
-        }),
-        Removed::Stranger => Err(not_a_ring(place, NotARing::NoMagic)),
     }
 }

@@ -4,6 +4,9 @@
 //! descriptor of the endpoint's own, or, where a segment has no descriptor (System V), a semaphore held with
 //! undo. Either way the kernel lets go of it when the holder dies, at any instruction, and not before.
 //! Process ids are never used to decide anything.
+//!
+//! A ring of `n` participants has `n + 1` tokens: the last one belongs to nobody's entry. It is the admin token,
+//! held by whoever repairs or rearranges what is shared.
 
 use super::keyed;
 use crate::error::OsError;
@@ -75,9 +78,9 @@ pub(crate) enum Token {
     },
 }
 
-/// The semaphore of participant `index`.
+/// The semaphore of token `index`.
 fn sem_index(index: u32) -> u16 {
-    // A table has at most 1025 entries, far below 2^16.
+    // A table has at most 2048 entries, far below 2^16.
     keyed::FIRST_TOKEN + index as u16
 }
 
@@ -143,5 +146,60 @@ impl Token {
                 let _ = set.release(index);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::memfd;
+    use crate::os::testing::{Child, Cleanup, eventually, unique_key};
+
+    /// The table has this many entries; so this is the admin token.
+    const ADMIN: u32 = 3;
+
+    /// Two handles exclude each other on the admin token, and on nothing else.
+    fn excludes(a: &Tokens, b: &Tokens) {
+        for _ in 0..2 {
+            let held = a.try_hold(ADMIN).unwrap().expect("nobody holds it");
+            assert!(a.is_held(ADMIN).unwrap() && b.is_held(ADMIN).unwrap());
+            assert!(b.try_hold(ADMIN).unwrap().is_none());
+            assert!(a.try_hold(ADMIN).unwrap().is_none(), "not even oneself");
+            let neighbour = b.try_hold(ADMIN - 1).unwrap().expect("another token");
+            neighbour.release();
+            held.release();
+            assert!(!b.is_held(ADMIN).unwrap());
+            let held = b.try_hold(ADMIN).unwrap().expect("given back");
+            assert!(a.try_hold(ADMIN).unwrap().is_none());
+            held.release();
+        }
+    }
+
+    #[test]
+    fn two_descriptors_exclude_each_other_on_the_admin_token() {
+        let fd = memfd::create("annulus-test", false).unwrap();
+        let other = Tokens::Locks(file::reopen(fd.as_fd()).unwrap());
+        let one = Tokens::Locks(fd);
+        excludes(&one, &other);
+    }
+
+    #[test]
+    fn two_users_of_a_semaphore_set_exclude_each_other_on_the_admin_token() {
+        let key = unique_key(77);
+        let set = SemSet::create(key, keyed::semaphores(ADMIN), 0o600).unwrap();
+        let shm = sysv_shm::create(key, 4096, 0o600).unwrap();
+        let _cleanup = Cleanup(|| {
+            let _ = set.remove();
+            let _ = sysv_shm::remove(shm);
+        });
+        let one = Tokens::sems(set, shm);
+        let other = Tokens::sems(SemSet::find(key).unwrap(), shm);
+        excludes(&one, &other);
+        assert!(one.try_hold(ADMIN + 1).is_err(), "there are no more");
+        let child = Child::that(|| matches!(other.try_hold(ADMIN), Ok(Some(_))));
+        assert!(one.try_hold(ADMIN).unwrap().is_none());
+        child.kill();
+        eventually("death releases", || !one.is_held(ADMIN).unwrap());
+        one.try_hold(ADMIN).unwrap().expect("free").release();
     }
 }

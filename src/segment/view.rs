@@ -6,7 +6,7 @@
 use super::Memory;
 use crate::layout::control::Control;
 use crate::layout::geometry::Geometry;
-use crate::layout::header::{HEADER_BYTES, Header};
+use crate::layout::header::{DataHeader, HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
 use crate::sync::{AtomicU64, Ordering};
 use std::mem::offset_of;
@@ -46,10 +46,12 @@ unsafe impl Sync for Regions {}
 pub(crate) struct View<D> {
     data: D,
     regions: Regions,
+    /// Keeps `data` valid where it is an object of its own.
+    _data: Option<Arc<Memory>>,
 }
 
-// SAFETY: the pointers in `data` lead into the mapping that `regions` keeps, which any thread may use; ready
-// words are atomics, and payload is copied by atomics or assembly.
+// SAFETY: the pointers in `data` lead into a mapping that `regions` or `_data` keeps, which any thread may use;
+// ready words are atomics, and payload is copied by atomics or assembly.
 unsafe impl<D: Data> Send for View<D> {}
 // SAFETY: as for Send; `&View` gives access to atomics and to copies only.
 unsafe impl<D: Data> Sync for View<D> {}
@@ -83,6 +85,15 @@ pub(super) fn write_header(memory: &Memory, header: &Header) {
     header_word(memory, READY_WORD).store(header.ready, Ordering::Release);
 }
 
+/// Stores the header of the data object in `memory`, which nobody else can see yet.
+pub(super) fn write_data_header(memory: &Memory, header: &DataHeader) {
+    for (i, bytes) in header.as_bytes().chunks_exact(8).enumerate() {
+        let word = u64::from_ne_bytes(bytes.try_into().expect("chunks of eight"));
+        // Relaxed: others find the object by its name or by a descriptor, which the kernel gives them later.
+        header_word(memory, i).store(word, Ordering::Relaxed);
+    }
+}
+
 /// Word `i` of the header.
 fn header_word(memory: &Memory, i: usize) -> &AtomicU64 {
     assert!(i < HEADER_WORDS && memory.len() >= HEADER_BYTES);
@@ -92,23 +103,39 @@ fn header_word(memory: &Memory, i: usize) -> &AtomicU64 {
 }
 
 impl<D: Data> View<D> {
-    /// The regions of a ring of `geometry` in `memory`. `None` if the memory is too short for it.
-    pub(crate) fn new(memory: Arc<Memory>, geometry: &Geometry) -> Option<Self> {
-        if (memory.len() as u64) < geometry.used_bytes {
+    /// The regions of a ring of `geometry` in `memory`, with its data in the object `data` where it has one. `None`
+    /// if there is not the object that there should be, or one is too short.
+    pub(super) fn new(
+        memory: Arc<Memory>,
+        data: Option<Arc<Memory>>,
+        geometry: &Geometry,
+    ) -> Option<Self> {
+        let short = (memory.len() as u64) < geometry.used_bytes;
+        if short || data.is_some() != geometry.split {
             return None;
         }
         let base = memory.as_ptr();
-        // SAFETY: all offsets of a geometry are below `used_bytes` and so inside the mapping.
+        // SAFETY: all offsets of a geometry but that of a data object are below `used_bytes` and so inside the
+        // mapping.
         let at = |offset: u64| unsafe { NonNull::new(base.add(offset as usize)) };
+        let first = match &data {
+            None => at(geometry.data_offset)?,
+            Some(data) if (data.len() as u64) < geometry.data_object_bytes() => return None,
+            // SAFETY: the data's offset is below the size of its object, which was compared just now.
+            Some(data) => unsafe {
+                NonNull::new(data.as_ptr().add(geometry.data_offset as usize))?
+            },
+        };
         Some(Self {
-            data: D::new(at(geometry.data_offset)?, geometry),
+            data: D::new(first, geometry),
             regions: Regions {
                 // The geometry puts both on 128-byte boundaries of page-aligned memory.
                 control: at(geometry.control_offset)?.cast(),
                 table: at(geometry.participants_offset)?.cast(),
-                participants: geometry.participants,
+                participants: geometry.participants(),
                 _memory: memory,
             },
+            _data: data,
         })
     }
 

@@ -6,7 +6,8 @@ use crate::os::clock;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::Head;
-use crate::ring::records::repair::{Announcements, Repair};
+use crate::ring::announce::{self, Announcements};
+use crate::ring::records::repair::Repair;
 use crate::segment::{Bytes, Segment, View};
 use crate::sync::Ordering::Acquire;
 
@@ -70,7 +71,7 @@ impl Mender {
     /// For a consumer of the ring `segment`.
     pub(super) fn new(segment: &Segment) -> Self {
         Self {
-            producers: segment.checked.geometry.producers(),
+            producers: segment.checked.geometry.places.producers,
             at: None,
             next_ns: 0,
             pause_ns: FIRST_NS,

@@ -50,7 +50,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         let mut seat = if shared {
             let (strip, shape) = (view.strip(), geometry.shape());
             let settled = |entry: &_| mpsc::is_settled(&strip, control, shape, entry);
-            Seat::take_any(segment, &view, geometry.producers(), settled)?
+            Seat::take_any(segment, &view, geometry.places.producers, settled)?
         } else {
             Seat::take(segment, &view, 0, PRODUCER)?
         };

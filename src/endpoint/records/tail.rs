@@ -139,7 +139,7 @@ impl Tail for mpsc::Tail {
         shape: Shape,
     ) -> Result<Self, Corrupt> {
         // What the entry's last owner announced is settled; nobody shall wait for it.
-        mpsc::withdraw(mine);
+        crate::ring::announce::withdraw(mine);
         Self::new(control, shape)
     }
 

@@ -55,7 +55,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         if close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
+        let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity, crate::ring::sides::Producers::One)?;
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
         let signal = Signal::new(segment, false);

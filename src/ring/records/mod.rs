@@ -17,13 +17,7 @@ pub(crate) mod repair;
 pub(crate) mod spsc;
 
 use super::corrupt::Corrupt;
-
-/// How many may produce into a ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Producers {
-    One,
-    Many,
-}
+pub(crate) use super::sides::Producers;
 
 /// Whether a producer may write a record.
 #[must_use]

@@ -11,6 +11,7 @@
 //! An announcement needs no clearing once its claim is written. A producer that gives up before it has
 //! claimed withdraws it: nobody may wait for the claim of somebody who waits for room.
 
+use super::super::announce::{announce, withdraw};
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::{Exactly, Room};
@@ -128,10 +129,7 @@ impl Tail {
                     return Err(refusal);
                 }
             }
-            // Release A2, both: this producer's last record is in its place before its next announcement
-            // is seen by a repairer.
-            mine.announce.store(seen, Release);
-            mine.announce_len.store(pad + total, Release);
+            announce(mine, seen, pad + total);
             let end = seen.wrapping_add(pad + total);
             // Release A1: the announcement is visible to whoever acquires this tail, or a later one.
             // Relaxed: a tail that others have moved is only tried again.
@@ -208,12 +206,6 @@ fn bad_tail(found: u64) -> Corrupt {
 #[inline(always)]
 fn fits(limit: u64, at: u64, need: u64) -> bool {
     limit.wrapping_sub(at) as i64 >= need as i64
-}
-
-/// Takes back an announcement that no claim followed.
-pub(crate) fn withdraw(mine: &Participant) {
-    // Release A2: as in `Tail::claim`.
-    mine.announce_len.store(0, Release);
 }
 
 impl Claim {

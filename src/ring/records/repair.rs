@@ -12,22 +12,13 @@
 //!   not pass the end of the claim. If that was a loser's, the rest of the claim is met again behind it, still
 //!   untouched and still announced.
 
+use super::super::announce::{Announcements, contains};
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::head::Head;
 use crate::layout::control::Control;
 use crate::layout::record;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-
-/// What all participants announce, and whether they live.
-pub(crate) trait Announcements {
-    /// Entries of the table.
-    fn count(&self) -> u32;
-    /// Position and length in bytes that entry `i` announces, each read with Acquire (A2).
-    fn run(&self, i: u32) -> (u64, u64);
-    /// Whether the kernel says that nobody holds entry `i`.
-    fn is_dead(&self, i: u32) -> bool;
-}
 
 /// What came of looking at the consumer's position.
 #[must_use]
@@ -40,11 +31,6 @@ pub(crate) enum Repair {
     /// It is padding now.
     Done,
     Corrupt(Corrupt),
-}
-
-/// Whether the run `(from, len)` contains `h`.
-fn contains((from, len): (u64, u64), h: u64) -> bool {
-    h.wrapping_sub(from) < len
 }
 
 impl Head {

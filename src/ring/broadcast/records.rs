@@ -1,0 +1,442 @@
+//! Records of a broadcast.
+//!
+//! The producer clears the place of its next header before it publishes a record, so behind the last record there is
+//! none. What a reader has copied is good if the frontier, looked at afterwards, is less than a ring ahead of it.
+//!
+//! A reader that was overtaken does not know where records begin. So with each new frontier the producer leaves a
+//! mark: the position of its next record, and how many came before. The number makes losses exact.
+
+use super::super::corrupt::{Corrupt, CorruptWord};
+use super::super::words::Words;
+use super::frontier::{self, Credit, Cursors, frontier};
+use super::{Gone, Place, Room, Seen};
+use crate::layout::control::{CLOSED_BY_PRODUCER, Control, MARKS};
+use crate::layout::participant::Participant;
+use crate::layout::record::{self, HEADER, Shape};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::fence;
+
+/// Position of a mark that is being written: no record begins there.
+const TORN: u64 = u64::MAX;
+
+/// Where a record begins, and how many came before it since creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Point {
+    position: u64,
+    sequence: u64,
+}
+
+/// Leaves the mark `point`, the `n`th.
+fn leave_mark(control: &Control, n: u64, point: Point) {
+    let mark = &control.marks.0[n as usize % MARKS];
+    // Relaxed, both: ordered by the fence and the last store.
+    mark.position.store(TORN, Relaxed);
+    // Release M1: whoever sees the new number, and then looks again, finds no old position.
+    fence(Release);
+    mark.sequence.store(point.sequence, Relaxed);
+    // Release M1: whoever sees the position sees the number.
+    mark.position.store(point.position, Release);
+}
+
+/// Mark `i`, if it can be read.
+fn mark(control: &Control, i: usize, shape: Shape) -> Option<Point> {
+    let mark = &control.marks.0[i];
+    // Acquire M1: pairs with the last Release in `leave_mark`.
+    let position = mark.position.load(Acquire);
+    // Relaxed: ordered by the fences on both sides.
+    let sequence = mark.sequence.load(Relaxed);
+    // Acquire M1: pairs with the fence in `leave_mark`.
+    fence(Acquire);
+    // Relaxed: as above.
+    let same = mark.position.load(Relaxed) == position;
+    (same && shape.is_aligned(position)).then_some(Point { position, sequence })
+}
+
+/// Whether what begins at `position` may have been overwritten by a producer whose frontier is `limit`. At the
+/// frontier itself it may have cleared the place of a header.
+#[inline(always)]
+fn is_overtaken(limit: u64, position: u64, shape: Shape) -> bool {
+    limit.wrapping_sub(position) as i64 >= shape.capacity.cast_signed()
+}
+
+/// The marks that are good to begin at, with the frontier they were compared with.
+fn marks(control: &Control, shape: Shape) -> impl Iterator<Item = Point> {
+    let limit = frontier(control);
+    (0..MARKS)
+        .filter_map(move |i| mark(control, i, shape))
+        .filter(move |point| {
+            let below = limit.wrapping_sub(point.position) as i64;
+            below >= 0 && !is_overtaken(limit, point.position, shape)
+        })
+}
+
+/// The mark nearest to `place`.
+fn nearest(control: &Control, shape: Shape, place: Place) -> Option<Point> {
+    let limit = frontier(control);
+    let below = |point: &Point| limit.wrapping_sub(point.position) as i64;
+    match place {
+        Place::Oldest => marks(control, shape).max_by_key(below),
+        Place::Newest => marks(control, shape).min_by_key(below),
+    }
+}
+
+/// One step from header to header. `None` where there is none. Good only if `point` was not overtaken, as seen
+/// afterwards.
+fn step(words: &impl Words, shape: Shape, point: Point) -> Option<Point> {
+    // Relaxed: ordered by the fence of whoever acts on it.
+    let word = words.at(point.position).load(Relaxed);
+    let total = shape.total(record::len(word));
+    if !record::is_header(word) || total > shape.room(point.position) {
+        return None;
+    }
+    Some(Point {
+        position: point.position.wrapping_add(total),
+        sequence: point.sequence + u64::from(record::is_ready(word)),
+    })
+}
+
+/// Walks from `from` to the last header, at most a ring. Gives the last record on the way and the place behind it.
+fn walk(words: &impl Words, shape: Shape, from: Point) -> (Option<Point>, Point) {
+    let (mut last, mut at) = (None, from);
+    while at.position.wrapping_sub(from.position) < shape.capacity {
+        let Some(next) = step(words, shape, at) else {
+            break;
+        };
+        if next.sequence != at.sequence {
+            last = Some(at);
+        }
+        at = next;
+    }
+    (last, at)
+}
+
+/// The producer's private half.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    at: Point,
+    credit: Credit,
+    /// Marks left so far, by this producer.
+    marks: u64,
+    shape: Shape,
+}
+
+impl Tail {
+    /// Finds where the last producer stopped. For the holder of the producer's token only. Whatever the predecessor
+    /// had not committed is gone.
+    pub(crate) fn resume(
+        words: &impl Words,
+        control: &Control,
+        shape: Shape,
+    ) -> Result<Self, Corrupt> {
+        // Of two marks at the same place any will do.
+        let newest = (0..MARKS)
+            .filter_map(|i| Some((i, mark(control, i, shape)?)))
+            .max_by_key(|(_, point)| point.sequence);
+        let Some((i, from)) = newest else {
+            let found = frontier(control);
+            return Err(Corrupt {
+                word: CorruptWord::Tail,
+                position: found,
+                found,
+            });
+        };
+        let (_, at) = walk(words, shape, from);
+        Ok(Self {
+            at,
+            credit: Credit::new(control, at.position, shape.capacity, shape.align),
+            marks: i as u64 + 1,
+            shape,
+        })
+    }
+
+    /// The position the next record will have, unless padding comes first.
+    #[inline(always)]
+    pub(crate) fn next(&self) -> u64 {
+        self.at.position
+    }
+
+    /// Records published since creation.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.at.sequence
+    }
+
+    /// How records lie in this ring.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whether `total` bytes of records are known to fit at [`Tail::next`], from private knowledge alone.
+    #[inline(always)]
+    pub(crate) fn has_room(&self, total: u64) -> bool {
+        let next = self.at.position;
+        total <= self.credit.limit().wrapping_sub(next) && total <= self.shape.room(next)
+    }
+
+    /// Bytes that `total` bytes of records take at the next position, with padding.
+    fn need(&self, total: u64) -> u64 {
+        let room = self.shape.room(self.at.position);
+        if total <= room { total } else { room + total }
+    }
+
+    /// Makes room for `total` bytes of records, at most half of the ring, at [`Tail::next`]. Pads to the end of the
+    /// ring if they do not fit before it. Exact.
+    #[cold]
+    pub(crate) fn make_room(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        readers: &impl Cursors,
+        total: u64,
+    ) -> Room {
+        let (need, at) = (self.need(total), self.at);
+        if need > self.credit.limit().wrapping_sub(at.position) {
+            let marks = &mut self.marks;
+            let mark = || {
+                leave_mark(control, *marks, at);
+                *marks += 1;
+            };
+            match self
+                .credit
+                .refill(control, readers, at.position, need, mark)
+            {
+                Room::Free => {}
+                none => return none,
+            }
+        }
+        let room = self.shape.room(at.position);
+        if total > room {
+            self.publish(words, record::pad(room), room);
+        }
+        Room::Free
+    }
+
+    /// The readers that are in the way of `total` more bytes.
+    pub(crate) fn in_the_way<'a>(
+        &'a self,
+        control: &'a Control,
+        readers: &'a impl Cursors,
+        total: u64,
+    ) -> impl Iterator<Item = u32> + 'a {
+        self.credit
+            .in_the_way(control, readers, self.at.position, self.need(total))
+    }
+
+    /// Publishes the next record, whose payload was written. There must be room for it.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, words: &impl Words, len: u32, tag: u16) {
+        self.publish(words, record::ready(len, tag), self.shape.total(len));
+        self.at.sequence += 1;
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, words: &impl Words, word: u64, total: u64) {
+        let header = words.at(self.at.position);
+        let next = self.at.position.wrapping_add(total);
+        // Relaxed: published by the next store.
+        words.at(next).store(0, Relaxed);
+        self.at.position = next;
+        // Release P1: the payload, and the cleared place behind it, are visible to whoever acquires this word in
+        // `Reader::look`.
+        header.store(word, Release);
+    }
+
+    /// Sends the next push the slow way, where it will notice a close.
+    pub(crate) fn forget_credit(&mut self) {
+        self.credit.forget(self.at.position);
+    }
+}
+
+/// A record that was copied whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Copied {
+    pub(crate) len: u32,
+    pub(crate) tag: u16,
+    /// Of its header.
+    pub(crate) position: u64,
+}
+
+/// A reader's private half.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    at: Point,
+    /// What was published of it.
+    told: u64,
+    shape: Shape,
+}
+
+impl Reader {
+    /// Begins at `place`. `None` only if a peer lies.
+    pub(crate) fn new(
+        words: &impl Words,
+        control: &Control,
+        shape: Shape,
+        place: Place,
+    ) -> Option<Self> {
+        let mark = nearest(control, shape, place)?;
+        let at = match place {
+            Place::Oldest => mark,
+            Place::Newest => walk(words, shape, mark).1,
+        };
+        Some(Self {
+            at,
+            told: at.position,
+            shape,
+        })
+    }
+
+    /// Begins at `position`, if a record begins there that can be read, or is the next one to be.
+    pub(crate) fn at(
+        words: &impl Words,
+        control: &Control,
+        shape: Shape,
+        position: u64,
+    ) -> Result<Self, Gone> {
+        let oldest = nearest(control, shape, Place::Oldest);
+        let newest = nearest(control, shape, Place::Newest).map(|mark| walk(words, shape, mark).1);
+        let mut at = oldest;
+        while let Some(point) = at.filter(|point| point.position != position) {
+            let far = oldest.map_or(0, |oldest| point.position.wrapping_sub(oldest.position));
+            at = step(words, shape, point).filter(|_| far < shape.capacity);
+        }
+        match at {
+            Some(at) => Ok(Self {
+                at,
+                told: at.position,
+                shape,
+            }),
+            None => Err(Gone {
+                oldest: oldest.map_or(0, |point| point.position),
+                newest: newest.map_or(0, |point| point.position),
+            }),
+        }
+    }
+
+    /// Where it looks next.
+    #[inline(always)]
+    pub(crate) fn next(&self) -> u64 {
+        self.at.position
+    }
+
+    /// The next record, copied by `copy`, which is given the position and the length of its payload. Those are inside
+    /// the ring in any case; the copy is worth something only if a record is returned. After a loss the reader is at
+    /// `resume`.
+    ///
+    /// The loads are relaxed, with fences: the words may lie in memory that this process cannot write, where the
+    /// language promises no other.
+    #[inline]
+    pub(crate) fn look(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        resume: Place,
+        mut copy: impl FnMut(u64, u32),
+    ) -> Seen<Copied> {
+        // Acquire X1: before the words, so that what was committed before the close is seen below.
+        let closed = control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0;
+        let mut passed = 0;
+        while passed <= self.shape.capacity {
+            let position = self.at.position;
+            // Relaxed: ordered by the fence.
+            let word = words.at(position).load(Relaxed);
+            // Acquire P1: pairs with the Release in `Tail::publish`: the payload is there.
+            fence(Acquire);
+            let (len, tag) = (record::len(word), record::tag(word));
+            let total = self.shape.total(len);
+            let is_there = record::is_header(word) && total <= self.shape.room(position);
+            if is_there && record::is_ready(word) {
+                copy(position.wrapping_add(HEADER), len);
+            }
+            // Acquire B3: pairs with the fence in `Credit::refill`: if anything of the above was read that was
+            // written with a later frontier, that is seen below.
+            fence(Acquire);
+            if is_overtaken(frontier(control), position, self.shape) {
+                return self.overtaken(words, control, resume);
+            }
+            if !is_there {
+                return match (word, closed) {
+                    (0, false) => Seen::Empty,
+                    (0, true) => Seen::Closed,
+                    _ => Seen::Corrupt(Corrupt {
+                        word: CorruptWord::Record,
+                        position,
+                        found: word,
+                    }),
+                };
+            }
+            self.at.position = position.wrapping_add(total);
+            if record::is_ready(word) {
+                self.at.sequence += 1;
+                return Seen::Message(Copied { len, tag, position });
+            }
+            passed += total;
+        }
+        Seen::Empty
+    }
+
+    /// Goes on at `resume`.
+    #[cold]
+    fn overtaken(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        resume: Place,
+    ) -> Seen<Copied> {
+        let there = Self::new(words, control, self.shape, resume).map(|reader| reader.at);
+        let lost = there.map_or(0, |at| at.sequence.wrapping_sub(self.at.sequence));
+        match there {
+            Some(at) if lost > 0 && lost <= i64::MAX as u64 => {
+                self.at = at;
+                Seen::Lost(lost)
+            }
+            _ => Seen::Corrupt(Corrupt {
+                word: CorruptWord::Tail,
+                position: self.at.position,
+                found: frontier(control),
+            }),
+        }
+    }
+
+    /// Goes to the newest record, if there is one that was not read. Gives how many it has passed over.
+    pub(crate) fn skip_to_newest(&mut self, words: &impl Words, control: &Control) -> u64 {
+        let from = match nearest(control, self.shape, Place::Newest) {
+            Some(mark) if mark.sequence > self.at.sequence => mark,
+            _ => self.at,
+        };
+        let Some(last) = walk(words, self.shape, from).0 else {
+            return 0;
+        };
+        // Acquire B3: as in `look`.
+        fence(Acquire);
+        let skipped = last.sequence.wrapping_sub(self.at.sequence);
+        let is_good = !is_overtaken(frontier(control), from.position, self.shape);
+        if !is_good || skipped as i64 <= 0 {
+            return 0;
+        }
+        self.at = last;
+        skipped
+    }
+
+    /// Bytes published and not yet read, headers and padding included, as of the last mark; a hint.
+    pub(crate) fn lag_bytes(&self, words: &impl Words, control: &Control) -> u64 {
+        let newest = nearest(control, self.shape, Place::Newest);
+        let end = newest.map(|mark| walk(words, self.shape, mark).1.position);
+        let lag = end.map_or(0, |end| end.wrapping_sub(self.at.position));
+        (lag as i64).max(0).cast_unsigned()
+    }
+
+    /// Whether enough was read for the producer to be told: a quarter of the ring.
+    #[inline(always)]
+    pub(crate) fn is_due(&self) -> bool {
+        self.at.position.wrapping_sub(self.told) >= frontier::step(self.shape.capacity)
+    }
+
+    /// Says in `mine` what was read. `true` when there was something new to say.
+    pub(crate) fn publish(&mut self, mine: &Participant) -> bool {
+        if self.told == self.at.position {
+            return false;
+        }
+        self.told = self.at.position;
+        frontier::publish(mine, self.told);
+        true
+    }
+}

@@ -1,0 +1,123 @@
+//! What becomes of the claims of participants that died.
+//!
+//! A position below the shared tail whose word is still `FREE` belongs to a producer: to somebody who announces it.
+//! If nobody alive does, it becomes a tombstone. A position below the shared head whose word is still `READY` or
+//! `SKIP` belongs to a consumer. If nobody alive announces it, another consumer may take it over: it announces the
+//! position as its own, and then owns it.
+//!
+//! The order is what makes it right: first the shared position, then the announcements, then the word. Whoever
+//! claimed the position announced it before the shared position passed it (A1). If that announcement is gone by the
+//! time it is looked for, its owner has finished with the position, and the word read last shows it (A2).
+//!
+//! Making a tombstone is one compare-exchange that only one repairer wins, so it needs no lock. Taking over does:
+//! two may not announce the same position at a time, each finding nobody else. Both survive the repairer's death at
+//! any instruction: nothing is half done, and what it had taken over is announced.
+
+use super::super::announce::{Announcements, is_announced_alive};
+use super::super::words::Words;
+use super::{distance, head, tail};
+use crate::layout::control::Control;
+use crate::layout::word;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+
+/// What came of looking at one position.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nobody's death holds it up.
+    Settled,
+    /// Somebody alive has it in hand, or will announce another run. Look again.
+    Wait,
+    /// It belonged to a consumer that died: whoever holds the admin token may take it over.
+    Orphan,
+}
+
+/// Makes a tombstone of `position` if it was claimed by a producer that died.
+pub(crate) fn tombstone(
+    words: &impl Words,
+    control: &Control,
+    position: u64,
+    producers: &impl Announcements,
+) -> Verdict {
+    if distance(tail::tail(control).0, position) <= 0 {
+        return Verdict::Settled;
+    }
+    if is_announced_alive(producers, position) {
+        // Acquire P1: only whether there is anything to wait for.
+        return if words.at(position).load(Acquire) == word::free(position) {
+            Verdict::Wait
+        } else {
+            Verdict::Settled
+        };
+    }
+    // Release P1: a word like any other that consumers wait for.
+    // Relaxed: whoever was quicker has settled it.
+    let _ = words.at(position).compare_exchange(
+        word::free(position),
+        word::skip(position),
+        Release,
+        Relaxed,
+    );
+    Verdict::Settled
+}
+
+/// Whether `position` belonged to a consumer that died. For the holder of the admin token.
+pub(crate) fn orphan(
+    words: &impl Words,
+    control: &Control,
+    position: u64,
+    consumers: &impl Announcements,
+) -> Verdict {
+    if head::head(control).wrapping_sub(position) as i64 <= 0 {
+        return Verdict::Settled;
+    }
+    let alive = is_announced_alive(consumers, position);
+    // Acquire P1: pairs with the Release of the producer: the payload is there for its new owner.
+    let found = words.at(position).load(Acquire);
+    if found != word::ready(position) && found != word::skip(position) {
+        return Verdict::Settled;
+    }
+    if alive {
+        Verdict::Wait
+    } else {
+        Verdict::Orphan
+    }
+}
+
+/// The positions of a run that somebody announced; no more than a ring has.
+pub(crate) fn positions((from, len): (u64, u64), capacity: u64) -> impl Iterator<Item = u64> {
+    (0..len.min(capacity)).map(move |i| from.wrapping_add(i))
+}
+
+/// Settles everything that the dead owner of a producer's entry announced last. `false` if that has to wait.
+pub(crate) fn settle_claims(
+    words: &impl Words,
+    control: &Control,
+    capacity: u64,
+    run: (u64, u64),
+    producers: &impl Announcements,
+) -> bool {
+    positions(run, capacity).fold(true, |settled, position| {
+        settled & (tombstone(words, control, position, producers) == Verdict::Settled)
+    })
+}
+
+/// The first position of `run`, announced by a consumer that died, that can be taken over; else whether
+/// none has to wait. For the holder of the admin token.
+pub(crate) fn first_orphan(
+    words: &impl Words,
+    control: &Control,
+    capacity: u64,
+    run: (u64, u64),
+    consumers: &impl Announcements,
+) -> Result<u64, bool> {
+    let mut settled = true;
+    for position in positions(run, capacity) {
+        match orphan(words, control, position, consumers) {
+            Verdict::Settled => {}
+            Verdict::Wait => settled = false,
+            Verdict::Orphan => return Ok(position),
+        }
+    }
+    Err(settled)
+}

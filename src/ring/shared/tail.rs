@@ -1,0 +1,136 @@
+//! One of many producers of slots.
+//!
+//! It claims a run of free slots: announces it, moves the shared tail by one compare-exchange, writes, stores `READY`
+//! in each. It never claims what is not free, so nothing has to be given back when the ring is full.
+
+use super::super::announce::{announce, withdraw};
+use super::super::corrupt::{Corrupt, CorruptWord};
+use super::super::words::Words;
+use super::{Run, distance};
+use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
+use crate::layout::participant::Participant;
+use crate::layout::word;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::spin_hint;
+
+/// The bits of the shared tail that are no position.
+const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
+
+/// Why nothing was claimed.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The slot at the tail holds a message that was not yet released.
+    Full,
+    /// A side has closed.
+    Closed,
+    Corrupt(Corrupt),
+}
+
+/// The shared tail's position as the word of a free slot there, and whether a side has closed.
+pub(crate) fn tail(control: &Control) -> (u64, bool) {
+    // Acquire A1: pairs with the Release in `claim`: whoever claimed below it has announced so.
+    let tail = control.tail.0.load(Acquire);
+    (tail & !CLOSED, tail & CLOSED != 0)
+}
+
+/// Whether `position` was claimed, seen from a head that is not further than the tail.
+pub(crate) fn is_claimed(control: &Control, position: u64) -> bool {
+    distance(tail(control).0, position) > 0
+}
+
+/// How many messages are there from `head` on, committed or being written.
+pub(crate) fn ahead_of(control: &Control, head: u64) -> u64 {
+    (distance(tail(control).0, head) / 4).max(0).cast_unsigned()
+}
+
+/// Claims up to `most` free slots, at least one. `mine` is this producer's entry, whose last claim is finished.
+#[inline(always)]
+pub(crate) fn claim(
+    words: &impl Words,
+    control: &Control,
+    mine: &Participant,
+    most: u64,
+) -> Result<Run, Refusal> {
+    // Relaxed: the exchange below decides; what is read on the strength of this is compared with it.
+    let mut seen = control.tail.0.load(Relaxed);
+    loop {
+        let from = word::position(seen);
+        let free = if seen & CLOSED == 0 {
+            free_from(words, from, most)
+        } else {
+            0
+        };
+        if free == 0 {
+            match refusal(words, control, seen) {
+                Ok(now) => seen = now,
+                Err(refusal) => {
+                    withdraw(mine);
+                    return Err(refusal);
+                }
+            }
+            continue;
+        }
+        announce(mine, from, free);
+        let end = from.wrapping_add(free);
+        // Release A1: the announcement is visible to whoever acquires this tail, or a later one.
+        // Relaxed: a tail that others have moved is only tried again.
+        match control
+            .tail
+            .0
+            .compare_exchange(seen, word::free(end), Release, Relaxed)
+        {
+            Ok(_) => return Ok(Run { next: from, end }),
+            Err(now) => seen = now,
+        }
+        spin_hint();
+    }
+}
+
+/// How many slots from `from` on are free, at most `most`.
+#[inline(always)]
+fn free_from(words: &impl Words, from: u64, most: u64) -> u64 {
+    let mut n = 0;
+    while n < most {
+        let position = from.wrapping_add(n);
+        // Acquire C1: pairs with the Release in `Run::release`: what the slot held was read.
+        if words.at(position).load(Acquire) != word::free(position) {
+            break;
+        }
+        n += 1;
+    }
+    n
+}
+
+/// Why nothing can be claimed at the tail that was `seen`; or the tail as it is by now.
+#[cold]
+fn refusal(words: &impl Words, control: &Control, seen: u64) -> Result<u64, Refusal> {
+    if seen & CLOSED != 0 {
+        return Err(Refusal::Closed);
+    }
+    let position = word::position(seen);
+    // Acquire C1: before the tail is looked at again below.
+    let found = words.at(position).load(Acquire);
+    // Relaxed: compared for equality; the caller begins anew with it.
+    let now = control.tail.0.load(Relaxed);
+    // A slot that was released by now, or a tail that others have moved.
+    if now != seen || found == word::free(position) {
+        return Ok(now);
+    }
+    if distance(found, position) < 0 {
+        return Err(Refusal::Full);
+    }
+    // Nobody commits or releases what nobody has claimed.
+    Err(Refusal::Corrupt(Corrupt {
+        word: CorruptWord::Ready,
+        position,
+        found,
+    }))
+}
+
+/// Whether there is room for one more. A hint: another producer may be quicker.
+pub(crate) fn has_room(words: &impl Words, control: &Control) -> bool {
+    // Relaxed: see above.
+    let tail = control.tail.0.load(Relaxed);
+    tail & CLOSED == 0 && free_from(words, word::position(tail), 1) == 1
+}
