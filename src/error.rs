@@ -210,8 +210,8 @@ pub enum EndpointError {
         /// The process that says it does; for people only.
         pid: u32,
     },
-    /// Every one of the ring's places for producers is held by a living process, or by a dead one whose last
-    /// claim the consumer has not come to yet.
+    /// Every one of the ring's places on that side is held by a living process, or by a dead one whose last claim
+    /// nobody has cleared away yet.
     NoPlace {
         /// How many there are.
         places: u32,
@@ -278,6 +278,34 @@ pub enum PopError {
     /// The producer has closed and everything was drained.
     Closed,
     /// The producer died and everything it committed was drained. A successor may still come.
+    PeerDied,
+    /// The deadline passed.
+    TimedOut,
+    /// The words in the ring make no sense.
+    Corrupt(Corrupt),
+}
+
+/// Why [`try_read`](crate::Reader::try_read) gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryReadError {
+    /// Every message that was published was read.
+    Empty,
+    /// Exactly so many messages were overwritten before they were read. The next call goes on behind them.
+    Lost(u64),
+    /// The producer has closed and everything was read.
+    Closed,
+    /// The words in the ring make no sense.
+    Corrupt(Corrupt),
+}
+
+/// Why [`read`](crate::Reader::read) gave no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// Exactly so many messages were overwritten before they were read. The next call goes on behind them.
+    Lost(u64),
+    /// The producer has closed and everything was read.
+    Closed,
+    /// The producer died and everything it published was read. A successor may still come.
     PeerDied,
     /// The deadline passed.
     TimedOut,
@@ -384,12 +412,13 @@ impl fmt::Display for EndpointError {
 
 /// `Display` and `Error` for the enums of plain outcomes.
 macro_rules! outcome {
-    ($name:ident { $($variant:ident => $text:literal),* } $($more:ident)?) => {
+    ($name:ident { $($variant:ident => $text:literal),* } $($more:ident)? $(, $lost:ident)?) => {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$variant => f.write_str($text),)*
                     $(Self::$more(e) => e.fmt(f),)?
+                    $(Self::$lost(n) => write!(f, "{n} messages were overwritten before they were read"),)?
                     Self::Corrupt(e) => e.fmt(f),
                 }
             }
@@ -415,6 +444,12 @@ outcome!(PopError {
     PeerDied => "the ring is empty and the producer died",
     TimedOut => "the ring stayed empty until the deadline"
 });
+outcome!(TryReadError { Empty => "everything was read", Closed => "the producer has closed" }, Lost);
+outcome!(ReadError {
+    Closed => "the producer has closed",
+    PeerDied => "everything was read and the producer died",
+    TimedOut => "nothing came until the deadline"
+}, Lost);
 
 impl std::error::Error for CreateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -43,18 +43,21 @@ mod wait;
 
 pub use control::directory::{Listed, inspect, list, unlink};
 pub use control::observe::{Observer, Seen, observe};
-pub use control::snapshot::{End, Messages, Parties, Status};
+pub use control::snapshot::{End, Messages, Parties, Reading, Status};
 pub use endpoint::records::{
     Message, RecordConsumer, RecordDrain, RecordLoan, RecordProducer, RecordSample,
 };
 pub use endpoint::{
-    Consumer, Drain, Element, Kind, Loan, LoanRun, MpscRecords, Options, Parking, Peer, Producer,
-    RecordKind, Ring, Sample, Spsc, SpscRecords, Trust, Trusted, Untrusted, WaitBackend,
-    mpsc_records, spsc, spsc_records,
+    Broadcast, BroadcastKind, BroadcastRecords, Consumer, Drain, Element, Join, JoinError, Kind,
+    Laggards, Loan, LoanRun, ManyConsumers, ManyProducers, Mpmc, Mpsc, MpscRecords, Options,
+    Parking, Peer, Producer, Reader, RecordKind, RecordQueue, RecordReader, Resume, Ring, Sample,
+    SharedConsumer, SharedDrain, SharedLoan, SharedLoanRun, SharedProducer, SharedSample, SlotKind,
+    SoleProducer, Spmc, Spsc, SpscRecords, Trust, Trusted, Untrusted, WaitBackend, broadcast,
+    broadcast_records, mpmc, mpsc, mpsc_records, spmc, spsc, spsc_records,
 };
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
-    OsError, PopError, PushError, TooLong, TryPopError, TryPushError,
+    OsError, PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError,
 };
 pub use segment::{Backing, HugePages, Pages};
 pub use wait::strategy::Wait;

@@ -245,7 +245,7 @@ fn stand_at(role: &str, step: &Step, spec: &Spec, ring: &AnyRing) -> Child {
     if step.name == "parked" {
         eventually("it sleeps", || {
             let status = ring.status();
-            status.producers[0].asleep || status.consumer.asleep
+            status.producers[0].asleep || status.consumers[0].asleep
         });
         child.stop();
     } else {

@@ -377,7 +377,7 @@ fn anon_heir(args: &Args) {
         .finish();
         let status = ring.status();
         assert_eq!(
-            (status.producers[0].state, status.consumer.state),
+            (status.producers[0].state, status.consumers[0].state),
             (Peer::Alive, Peer::Alive)
         );
         assert_eq!(
@@ -417,7 +417,7 @@ fn left_behind(args: &Args) {
     drop(ends);
     let status = ring.status();
     assert_eq!(
-        (status.producers[0].state, status.consumer.state),
+        (status.producers[0].state, status.consumers[0].state),
         (Peer::Left, Peer::Left)
     );
     assert_eq!(verdict(ring.producer()), "taken");

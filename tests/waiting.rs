@@ -246,7 +246,7 @@ fn wake(args: &Args) {
         eventually("the other side sleeps, and is where we think it is", || {
             let status = ring.status();
             let asleep = if wakes_consumer {
-                status.consumer.asleep
+                status.consumers[0].asleep
             } else {
                 status.producers[0].asleep
             };

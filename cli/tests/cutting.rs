@@ -19,7 +19,7 @@ fn through(data: &[u8], receiver_first: bool, options: &[&str]) -> Vec<u8> {
     let recv = || Running::start(scene.tool("recv").args(kind).arg(&to));
     let (sender, receiver) = if receiver_first {
         let receiver = recv();
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         (send(), receiver)
     } else {
         let sender = send();
@@ -167,7 +167,7 @@ fn frames_that_are_cut_short_or_too_long_are_said() {
         let scene = Scene::new(Place::Posix);
         let mut recv = scene.tool("recv");
         let receiver = Running::start(recv.args(["--capacity", "256"]).arg(scene.file("to")));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         fs::write(scene.file("from"), data).unwrap();
         let refused = run(scene.tool("send").arg("--frames").arg(scene.file("from")));
         assert_eq!(refused.status.code(), Some(1));

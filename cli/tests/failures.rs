@@ -23,7 +23,7 @@ fn midstream(scene: &Scene) -> (Running, Running) {
 
 fn somebody_came(status: &annulus::Status) -> bool {
     let producers = status.producers.iter().map(|end| end.generation);
-    producers.sum::<u64>() + status.consumer.generation == 1
+    producers.sum::<u64>() + status.consumers[0].generation == 1
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn an_existing_ring_of_another_shape_is_refused_and_left_alone() {
             .args(["--capacity", "64K"])
             .stdout(Stdio::null()),
     );
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     for (options, word, status) in [
         (["--capacity", "32K"], "65,536 bytes, not 32,768", 3),
         (["--wait-backend", "sem"], "wait back end", 3),
@@ -264,7 +264,7 @@ fn no_wait_fails_at_once_when_nobody_is_there_and_leaves_nothing() {
         }
         let scene = Scene::new(place);
         let receiver = Running::start(scene.tool("recv").stdout(Stdio::null()));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         assert!(run(scene.tool("send").arg("--no-wait")).status.success());
         assert!(receiver.end().0.success());
     }
@@ -355,7 +355,7 @@ fn a_record_changed_in_the_ring_fails_both_ends_at_the_checksum() {
     let from = scene.file("from");
     fs::write(&from, noise(200_000)).unwrap();
     let receiver = Running::start(scene.tool("recv").stdout(Stdio::piped()));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     receiver.signal(libc::SIGSTOP);
     let sender = Running::start(scene.tool("send").arg(&from));
     scene.wait_until(|status| status.len > 200_000);

@@ -41,7 +41,7 @@ fn three_senders_send_all_their_lines_in_order_whoever_starts_first() {
             let n = 30_000;
             let (senders, receiver) = if receiver_first {
                 let receiver = recv();
-                scene.wait_until(|status| status.consumer.generation == 1);
+                scene.wait_until(|status| status.consumers[0].generation == 1);
                 ([1, 2, 3].map(|who| start(&scene, who, n)), receiver)
             } else {
                 let senders = [1, 2, 3].map(|who| start(&scene, who, n));
@@ -70,7 +70,7 @@ fn senders_that_come_one_after_the_other_are_waited_for() {
     let scene = Scene::new(Place::Posix);
     let mut recv = scene.tool("recv");
     let receiver = Running::start(recv.args(["--senders", "3"]).arg(scene.file("to")));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     for (text, word) in [("a", "a"), ("", ""), ("b\nc", "b")] {
         // They join the ring that is there without being told of what kind it is.
         let mut send = scene.tool("send");
@@ -135,7 +135,7 @@ fn a_sender_that_is_killed_in_the_middle_fails_the_receiver() {
         let scene = Scene::new(place);
         let mut recv = scene.tool("recv");
         let receiver = Running::start(recv.args(["--senders", "2"]).arg(scene.file("to")));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         let mut send = scene.tool("send");
         let mut killed = Running::start(send.arg("--lines").stdin(Stdio::piped()));
         let into = killed.0.stdin.as_mut().unwrap();
@@ -187,7 +187,7 @@ fn an_interrupted_sender_fails_the_receiver_and_the_others() {
     let scene = Scene::new(Place::Posix);
     let mut recv = scene.tool("recv");
     let receiver = Running::start(recv.args(["--senders", "2"]).arg(scene.file("to")));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     let open = || Running::start(scene.tool("send").stdin(Stdio::piped()));
     let (stopped, other) = (open(), open());
     scene.wait_until(|status| status.taken >= 2 * 24 && status.len == 0);
@@ -206,7 +206,7 @@ fn a_killed_receiver_fails_all_senders_and_the_last_removes_the_ring() {
         let scene = Scene::new(place);
         let mut recv = scene.tool("recv");
         let receiver = Running::start(recv.args(["--senders", "3"]).stdout(Stdio::null()));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         let senders = [(); 3].map(|()| Running::start(scene.tool("send").stdin(Stdio::piped())));
         scene.wait_until(|status| status.taken >= 3 * 24 && status.len == 0);
         receiver.signal(libc::SIGKILL);
@@ -224,7 +224,7 @@ fn a_sender_too_many_fails_the_receiver_and_is_told() {
     let scene = Scene::new(Place::Posix);
     let mut recv = scene.tool("recv");
     let receiver = Running::start(recv.args(["--kind", "mpsc"]).arg(scene.file("to")));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     let extra = Running::start(scene.tool("send").stdin(Stdio::piped()));
     scene.wait_until(|status| status.taken >= 24 && status.len == 0);
     let sent = run(&mut scene.tool("send"));
@@ -246,7 +246,7 @@ fn a_large_stream_of_one_of_several_senders_is_verified() {
     let mut recv = scene.tool("recv");
     let options = ["--senders", "2", "--capacity", "64K"];
     let receiver = Running::start(recv.args(options).arg(scene.file("to")));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     assert!(run(&mut scene.tool("send")).status.success());
     let sent = run(scene.tool("send").arg(scene.file("from")));
     assert!(sent.status.success(), "{}", stderr_of(&sent));

@@ -43,7 +43,7 @@ fn stream(scene: &Scene, first: First, pipes: bool, data: &[u8], options: &[&str
     let (mut sender, mut receiver) = match first {
         First::Receiver => {
             let receiver = start(&mut recv);
-            scene.wait_until(|status| status.consumer.generation == 1);
+            scene.wait_until(|status| status.consumers[0].generation == 1);
             (start(&mut send), receiver)
         }
         First::Sender => {
@@ -111,7 +111,7 @@ fn whoever_says_no_kind_takes_the_one_that_is_there() {
     for kind in KINDS {
         let scene = Scene::new(Place::Posix);
         let receiver = Running::start(scene.tool("recv").arg(kind).arg(scene.file("to")));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         let sent = run(&mut scene.tool("send"));
         let (received, said) = receiver.end();
         assert!(sent.status.success(), "{}{said}", stderr_of(&sent));
@@ -130,7 +130,7 @@ fn capacities_and_chunks_are_said_with_units() {
     let scene = Scene::new(Place::Posix);
     let options = ["--capacity", "128k"];
     let receiver = Running::start(scene.tool("recv").args(options).stdout(Stdio::null()));
-    let status = scene.wait_until(|status| status.consumer.generation == 1);
+    let status = scene.wait_until(|status| status.consumers[0].generation == 1);
     assert_eq!(status.capacity, 128 << 10);
     let sent = run(scene
         .tool("send")
@@ -174,7 +174,7 @@ fn semaphores_carry_a_stream_and_are_removed_with_the_ring() {
         fs::write(&from, noise(500_000)).unwrap();
         let mut recv = scene.tool("recv");
         let receiver = Running::start(recv.arg(scene.file("to")).args(["--wait-backend", "sem"]));
-        let status = scene.wait_until(|status| status.consumer.generation == 1);
+        let status = scene.wait_until(|status| status.consumers[0].generation == 1);
         assert_eq!(status.wait_backend, annulus::WaitBackend::Semaphore);
         let sender = Running::start(scene.tool("send").arg(&from));
         let (sent, said) = sender.end();
@@ -267,7 +267,7 @@ fn a_kept_ring_shows_its_last_state_and_carries_no_other_stream() {
     let sender = Running::start(keep("send").arg(&from));
     assert!(sender.end().0.success() && receiver.end().0.success());
     let status = scene.wait_until(|_| true);
-    assert!(status.producers[0].closed && status.consumer.closed && status.len == 0);
+    assert!(status.producers[0].closed && status.consumers[0].closed && status.len == 0);
     for command in ["send", "recv"] {
         let (status, said) = Running::start(scene.tool(command).stdin(Stdio::null())).end();
         assert_eq!(status.code(), Some(3));
@@ -284,10 +284,10 @@ fn a_receiver_that_waited_in_a_ring_that_is_removed_waits_in_the_next_one() {
         let scene = Scene::new(place);
         let receiver = Running::start(scene.tool("recv").arg(scene.file("to")));
         let first = scene
-            .wait_until(|status| status.consumer.generation == 1)
+            .wait_until(|status| status.consumers[0].generation == 1)
             .instance;
         annulus::unlink(scene.backing(), &scene.name).unwrap();
-        scene.wait_until(|status| status.instance != first && status.consumer.generation == 1);
+        scene.wait_until(|status| status.instance != first && status.consumers[0].generation == 1);
         let mut sender = Running::start(scene.tool("send").stdin(Stdio::piped()));
         sender.0.stdin.take().unwrap().write_all(b"found").unwrap();
         assert!(sender.end_within(LIMIT).0.success());

@@ -132,7 +132,7 @@ fn what_ends_of_a_stream_say_to_each_other_is_shown_with_the_tags_only() {
     let from = scene.file("from");
     fs::write(&from, "data\n").unwrap();
     let receiver = Running::start(scene.tool("recv").arg("--keep").arg(scene.file("to")));
-    scene.wait_until(|status| status.consumer.generation == 1);
+    scene.wait_until(|status| status.consumers[0].generation == 1);
     receiver.signal(libc::SIGSTOP);
     let sender = Running::start(scene.tool("send").arg("--keep").arg(&from));
     scene.wait_until(|status| status.len == 16 + 16 + 24);
@@ -232,7 +232,7 @@ fn a_ring_of_many_producers_and_one_of_slots_are_refused_with_the_way_out() {
             ["16", "1", "again"]
         };
         assert_eq!(tagged.split_whitespace().collect::<Vec<_>>(), expected);
-        let status = scene.wait_until(|status| status.consumer.state == Peer::Left);
+        let status = scene.wait_until(|status| status.consumers[0].state == Peer::Left);
         assert_eq!(status.len, 0, "what was shown was taken");
     }
 }
@@ -258,7 +258,7 @@ fn taking_is_refused_while_there_is_a_consumer() {
         assert_eq!(ring.status().unwrap().taken, 0);
         drop(rx);
         // Another test that is just starting a process may have a copy of the descriptor that proved it alive.
-        scene.wait_until(|status| status.consumer.state == Peer::Left);
+        scene.wait_until(|status| status.consumers[0].state == Peer::Left);
         tx.close();
         assert_eq!(shown(&run(scene.tool("tail").arg("--take"))), "mine\n");
     }

@@ -140,7 +140,7 @@ fn a_dead_end_is_shown_as_dead() {
     for place in [Place::Posix, Place::SysV] {
         let scene = Scene::new(place);
         let receiver = Running::start(&mut scene.tool("recv"));
-        scene.wait_until(|status| status.consumer.generation == 1);
+        scene.wait_until(|status| status.consumers[0].generation == 1);
         let shown = json(&run(scene.tool("stat").arg("--json")));
         assert_eq!(shown["consumer"]["state"], "alive");
         assert_eq!(shown["is_stream"], true);
@@ -377,7 +377,7 @@ fn an_interrupted_demo_leaves_no_ring_and_no_process() {
     let (ended, said) = demo.end_within(Duration::from_secs(3));
     assert_eq!(ended.code(), Some(128 + libc::SIGTERM), "{said}");
     assert!(!fs::exists(&ring).unwrap());
-    for child in [status.producers[0].pid, status.consumer.pid] {
+    for child in [status.producers[0].pid, status.consumers[0].pid] {
         assert!(!fs::exists(format!("/proc/{child}")).unwrap());
     }
 }

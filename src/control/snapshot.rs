@@ -5,11 +5,14 @@ use crate::endpoint::seat;
 use crate::error::OsError;
 use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SLEEP_STATE};
 use crate::layout::header;
+use crate::ring::broadcast::frontier::{self, Cursors};
+use crate::ring::broadcast::{records, slots};
 use crate::ring::records::{Producers, fill};
-use crate::ring::spsc;
+use crate::ring::{shared, spsc};
 use crate::segment::{Bytes, Regions, Segment, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::{Parking, WaitBackend};
+use std::ops::Range;
 
 /// One end of a ring as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,23 @@ pub struct End {
     pub asleep: bool,
     /// Whether it has closed the ring.
     pub closed: bool,
+    /// Of a reader of a broadcast: how far it has come.
+    pub reading: Option<Reading>,
+}
+
+/// How far a reader of a broadcast has come, as it has said last: a quarter of the ring at a time, and whenever it found
+/// nothing to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reading {
+    /// Below it, everything was read or lost.
+    pub position: u64,
+    /// How much was published that it has not read; in slots, or in bytes of records.
+    pub lag: u64,
+    /// How many messages were overwritten before it read them.
+    pub lost: u64,
+    /// Whether the producer waits for it.
+    pub lossless: bool,
 }
 
 /// How many take part in a ring, and who gets a message.
@@ -35,6 +55,12 @@ pub enum Parties {
     Spsc,
     /// Many producers, one consumer.
     Mpsc,
+    /// One producer, many consumers; each message is for one of them.
+    Spmc,
+    /// Many producers, many consumers; each message is for one of them.
+    Mpmc,
+    /// One producer, many readers; each message is for all of them.
+    Broadcast,
 }
 
 /// What a ring's messages are.
@@ -61,16 +87,18 @@ pub struct Status {
     pub slot_size: u64,
     /// Size of the ring in memory, in bytes.
     pub segment_bytes: u64,
-    /// Messages taken since creation.
+    /// Messages taken since creation; of a broadcast, read by the slowest reader that is waited for.
     pub taken: u64,
     /// Messages committed and not yet taken. Where there are many producers, also those still being written.
     pub len: u64,
-    /// The producing ends that were ever taken; of an spsc ring always one.
+    /// The producing ends that were ever taken; where there is one, always that one.
     pub producers: Vec<End>,
     /// For how many producers there is room.
-    pub places: u32,
-    /// The consuming end.
-    pub consumer: End,
+    pub producer_places: u32,
+    /// The consuming or reading ends that were ever taken; where there is one, always that one.
+    pub consumers: Vec<End>,
+    /// For how many consumers or readers there is room.
+    pub consumer_places: u32,
     /// Who may sleep, and who pays for it.
     pub parking: Parking,
     /// What they sleep on.
@@ -90,22 +118,44 @@ pub struct Status {
 /// Position of the oldest message not yet taken, and how much there is from it on.
 fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
     let geometry = &segment.checked.geometry;
+    let (kind, capacity) = (geometry.kind, geometry.capacity);
     if geometry.element == header::ELEMENT_SLOTS {
         let view = segment.view::<Slots>();
-        let (taken, len) = spsc::fill(&view.lane(), view.control(), geometry.capacity);
+        let (lane, control) = (view.lane(), view.control());
+        let (taken, len) = match kind {
+            header::KIND_SPSC => spsc::fill(&lane, control, capacity),
+            header::KIND_BROADCAST => unread(&view, slots::tail(&lane, control, capacity)),
+            _ => shared::fill::fill(&lane, control, capacity, kind),
+        };
         (taken, len, Regions::clone(&view))
     } else {
         let view = segment.view::<Bytes>();
-        let many = geometry.kind == header::KIND_MPSC;
-        let producers = if many {
-            Producers::Many
-        } else {
-            Producers::One
+        let (strip, control, shape) = (view.strip(), view.control(), geometry.shape());
+        let (taken, len) = match kind {
+            header::KIND_BROADCAST => unread(&view, records::end(&strip, control, shape)),
+            _ => fill::fill(&strip, control, shape, Producers::of(kind)),
         };
-        let shape = geometry.shape();
-        let (taken, len) = fill::fill(&view.strip(), view.control(), shape, producers);
         (taken, len, Regions::clone(&view))
     }
+}
+
+/// The readers of a broadcast.
+struct Readers<'a>(&'a Regions);
+
+impl Cursors for Readers<'_> {
+    fn count(&self) -> u32 {
+        self.0.consumer_seats().len() as u32
+    }
+
+    fn cursor(&self, i: u32) -> u64 {
+        frontier::cursor(self.0.participant(self.0.consumer_seats().start + i))
+    }
+}
+
+/// The position of the slowest reader that is waited for, and how far the end of what was published is from it.
+fn unread(regions: &Regions, end: u64) -> (u64, u64) {
+    let lag = frontier::lag(regions.control(), &Readers(regions), end);
+    (end.wrapping_sub(lag), lag)
 }
 
 /// Looks at `segment`. Never writes to it.
@@ -125,23 +175,33 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
             generation: entry.generation.load(Relaxed),
             asleep: sleep & SLEEP_STATE == ASLEEP,
             closed: closed & bit != 0,
+            reading: None,
         })
     };
     // Relaxed: for people.
     let producer_sleep = control.producer_sleep.0.load(Relaxed);
     let consumer_sleep = control.consumer_sleep.0.load(Relaxed);
-    let one = geometry.places.producers == 1;
-    let mut producers = Vec::new();
-    for index in 0..geometry.places.producers {
-        let producer = end(index, producer_sleep, CLOSED_BY_PRODUCER)?;
-        if one || producer.state != Peer::Never {
-            producers.push(producer);
+    let side = |seats: Range<u32>, sleep, bit| -> Result<Vec<End>, OsError> {
+        let (one, first) = (seats.len() == 1, seats.start);
+        let mut ends = Vec::new();
+        for index in seats {
+            let mut found = end(index, sleep, bit)?;
+            if geometry.kind == header::KIND_BROADCAST && bit == CLOSED_BY_CONSUMER {
+                found.reading = Some(reading(&regions, index, first, taken.wrapping_add(len)));
+            }
+            if one || found.state != Peer::Never {
+                ends.push(found);
+            }
         }
-    }
+        Ok(ends)
+    };
     Ok(Status {
         parties: match geometry.kind {
             header::KIND_SPSC => Parties::Spsc,
-            _ => Parties::Mpsc,
+            header::KIND_MPSC => Parties::Mpsc,
+            header::KIND_SPMC => Parties::Spmc,
+            header::KIND_MPMC => Parties::Mpmc,
+            _ => Parties::Broadcast,
         },
         messages: match geometry.element {
             header::ELEMENT_SLOTS => Messages::Slots,
@@ -152,9 +212,10 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         segment_bytes: segment.bytes(),
         taken,
         len,
-        producers,
-        places: geometry.places.producers,
-        consumer: end(geometry.consumer_seat(), consumer_sleep, CLOSED_BY_CONSUMER)?,
+        producers: side(regions.producer_seats(), producer_sleep, CLOSED_BY_PRODUCER)?,
+        producer_places: geometry.places.producers,
+        consumers: side(regions.consumer_seats(), consumer_sleep, CLOSED_BY_CONSUMER)?,
+        consumer_places: geometry.places.consumers,
         parking: match checked.parking {
             header::PARKING_NEVER => Parking::Never,
             header::PARKING_ASYMMETRIC => Parking::Asymmetric,
@@ -170,4 +231,18 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         instance: checked.instance,
         creator_pid: checked.creator_pid,
     })
+}
+
+/// How far the reader with entry `index` has come, if `end` is the end of what was published. Readers' entries begin at
+/// `first`.
+fn reading(regions: &Regions, index: u32, first: u32, end: u64) -> Reading {
+    let entry = regions.participant(index);
+    let position = frontier::cursor(entry);
+    Reading {
+        position,
+        lag: (end.wrapping_sub(position) as i64).max(0).cast_unsigned(),
+        // Relaxed: for people.
+        lost: entry.announce_len.load(Relaxed),
+        lossless: frontier::is_gating(regions.control(), index - first),
+    }
 }

@@ -2,19 +2,36 @@
 //!
 //! Here the two legs meet: positions come from `ring`, bytes from `segment`, waiting from `wait`.
 
+mod broadcast;
 pub(crate) mod kind;
+mod mender;
 mod options;
+mod readers;
 pub(crate) mod records;
 mod ring;
 pub(crate) mod seat;
+mod shared;
 mod signal;
 mod slots;
+mod split;
+mod table;
 mod typed;
 mod waiting;
 
-pub use kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
-pub use options::{Options, Parking, WaitBackend, mpsc_records, spsc, spsc_records};
+pub use broadcast::{Join, JoinError, Reader, RecordReader, Resume};
+pub use kind::{
+    Broadcast, BroadcastKind, BroadcastRecords, Kind, ManyConsumers, ManyProducers, Mpmc, Mpsc,
+    MpscRecords, RecordKind, RecordQueue, SlotKind, SoleProducer, Spmc, Spsc, SpscRecords,
+};
+pub use options::{
+    Options, Parking, WaitBackend, broadcast, broadcast_records, mpmc, mpsc, mpsc_records, spmc,
+    spsc, spsc_records,
+};
+pub use readers::Laggards;
 pub use ring::Ring;
 pub use seat::Peer;
+pub use shared::{
+    SharedConsumer, SharedDrain, SharedLoan, SharedLoanRun, SharedProducer, SharedSample,
+};
 pub use slots::{Consumer, Drain, Loan, LoanRun, Producer, Sample};
 pub use typed::{Element, Trust, Trusted, Untrusted};

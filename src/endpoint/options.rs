@@ -1,6 +1,9 @@
 //! The options of a ring, for making one and for opening one.
 
-use super::kind::{Kind, MpscRecords, RecordKind, Spsc, SpscRecords};
+use super::kind::{
+    Broadcast, BroadcastKind, BroadcastRecords, Kind, ManyConsumers, ManyProducers, Mpmc, Mpsc,
+    MpscRecords, RecordKind, SlotKind, Spmc, Spsc, SpscRecords,
+};
 use super::ring::Ring;
 use super::typed::{Element, Facts};
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
@@ -61,7 +64,9 @@ const RACES: u32 = 64;
 const RACE_PAUSE: Duration = Duration::from_millis(1);
 
 /// How to make or open a ring of kind `K`. Made by [`spsc`](crate::spsc),
-/// [`spsc_records`](crate::spsc_records), [`mpsc_records`](crate::mpsc_records).
+/// [`mpsc`](crate::mpsc), [`spmc`](crate::spmc), [`mpmc`](crate::mpmc), [`broadcast`](crate::broadcast),
+/// [`spsc_records`](crate::spsc_records), [`mpsc_records`](crate::mpsc_records),
+/// [`broadcast_records`](crate::broadcast_records).
 ///
 /// Options that say how a ring is *made* (capacity, mode, pages, parking...) do nothing when one is opened:
 /// an existing ring is used as it is. What says which ring is *meant* (name, backing, message type, slot
@@ -69,7 +74,7 @@ const RACE_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 #[must_use = "options do nothing until create, open or open_or_create"]
 pub struct Options<K> {
-    name: String,
+    pub(super) name: String,
     backing: Backing,
     capacity: u64,
     slot_size: Option<usize>,
@@ -164,6 +169,112 @@ pub fn mpsc_records(name: impl Into<String>) -> Options<MpscRecords> {
     Options::new(name.into(), 1 << 20, MANY_PRODUCERS)
 }
 
+/// Options for a ring with many producers and one consumer, made of fixed-size slots.
+///
+/// Messages of one producer come in its order. Producers come and go; one that dies, at any instruction, does not stop
+/// the others.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-mpsc-slots-{}", std::process::id());
+/// let ring = annulus::mpsc::<u64>(&name).capacity(1024).producers(8).create()?;
+/// let (mut first, mut second) = (ring.producer()?, ring.producer()?);
+/// let mut rx = ring.consumer()?;
+/// first.try_push(&1)?;
+/// second.try_push(&2)?;
+/// assert_eq!((rx.try_pop()?, rx.try_pop()?), (1, 2));
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn mpsc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Mpsc<T>> {
+    Options::new(name.into(), 1024, MANY_PRODUCERS)
+}
+
+/// Options for a ring with one producer and many consumers, made of fixed-size slots: each message goes to one of them.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-spmc-{}", std::process::id());
+/// let ring = annulus::spmc::<u64>(&name).create()?;
+/// let mut tx = ring.producer()?;
+/// let (mut first, mut second) = (ring.consumer()?, ring.consumer()?);
+/// tx.try_push(&1)?;
+/// tx.try_push(&2)?;
+/// assert_eq!((second.try_pop()?, first.try_pop()?), (1, 2));
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn spmc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Spmc<T>> {
+    Options::new(name.into(), 1024, MANY_CONSUMERS)
+}
+
+/// Options for a ring with many producers and many consumers, made of fixed-size slots: each message goes to one
+/// consumer. A message in the hands of a consumer that dies goes to another one.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-mpmc-{}", std::process::id());
+/// let ring = annulus::mpmc::<u64>(&name).producers(4).consumers(4).create()?;
+/// let mut tx = ring.producer()?;
+/// let mut rx = ring.consumer()?;
+/// tx.try_push_many(&[1, 2, 3])?;
+/// // Claimed together, with one exchange.
+/// assert_eq!(rx.drain(16).collect::<Vec<_>>(), [1, 2, 3]);
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn mpmc<T: Element + ?Sized>(name: impl Into<String>) -> Options<Mpmc<T>> {
+    Options::new(name.into(), 1024, MANY_OF_BOTH)
+}
+
+/// Options for a ring with one producer and many readers, made of fixed-size slots: each reader sees every message, or is
+/// told exactly how many it missed.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use annulus::Join;
+/// let name = format!("doc-broadcast-{}", std::process::id());
+/// let ring = annulus::broadcast::<u64>(&name).capacity(8).create()?;
+/// let mut tx = ring.producer()?;
+/// let mut quick = ring.reader(Join::Newest)?;
+/// let mut slow = ring.reader(Join::Newest)?;
+/// for n in 0..100 {
+///     tx.try_push(&n)?;
+///     assert_eq!(quick.try_read()?, n);
+/// }
+/// let lost = match slow.try_read() {
+///     Err(annulus::TryReadError::Lost(lost)) => lost,
+///     other => panic!("{other:?}"),
+/// };
+/// assert_eq!(slow.try_read()?, lost);
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn broadcast<T: Element + ?Sized>(name: impl Into<String>) -> Options<Broadcast<T>> {
+    Options::new(name.into(), 1024, MANY_CONSUMERS)
+}
+
+/// Options for a ring with one producer and many readers, made of records of variable length: each reader sees every
+/// record, or is told exactly how many it missed.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use annulus::Join;
+/// let name = format!("doc-broadcast-records-{}", std::process::id());
+/// let ring = annulus::broadcast_records(&name).capacity_bytes(4096).create()?;
+/// let mut tx = ring.producer()?;
+/// let mut rx = ring.lossless_reader(Join::Newest)?;
+/// tx.try_push(b"to whom it may concern")?;
+/// let mut record = Vec::new();
+/// rx.try_read_into(&mut record)?;
+/// assert_eq!(record, b"to whom it may concern");
+/// ring.unlink()?;
+/// # Ok(()) }
+/// ```
+pub fn broadcast_records(name: impl Into<String>) -> Options<BroadcastRecords> {
+    Options::new(name.into(), 1 << 20, MANY_CONSUMERS)
+}
+
 impl<K> Options<K> {
     fn new(name: String, capacity: u64, places: Places) -> Self {
         Self {
@@ -191,7 +302,7 @@ impl<K> Options<K> {
     }
 }
 
-impl Options<Spsc<[u8]>> {
+impl<K: SlotKind<Item = [u8]>> Options<K> {
     /// The size of each message in bytes, 1 to 2^32. Needed to create a ring of bytes; when opening, a ring
     /// of another size is refused, and without it any size is accepted.
     pub fn slot_size(mut self, bytes: usize) -> Self {
@@ -200,7 +311,7 @@ impl Options<Spsc<[u8]>> {
     }
 }
 
-impl<T: Element + ?Sized> Options<Spsc<T>> {
+impl<K: SlotKind> Options<K> {
     /// Slots: a power of two from 2 to 2^32. Default 1024. Used when the ring is made; an existing ring keeps
     /// its own, see [`Ring::capacity`].
     pub fn capacity(mut self, slots: u64) -> Self {
@@ -232,10 +343,26 @@ impl<K: RecordKind> Options<K> {
     }
 }
 
-impl Options<MpscRecords> {
+impl<K: ManyProducers> Options<K> {
     /// For how many producers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
     pub fn producers(mut self, most: u32) -> Self {
         self.places.producers = most;
+        self
+    }
+}
+
+impl<K: ManyConsumers> Options<K> {
+    /// For how many consumers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
+    pub fn consumers(mut self, most: u32) -> Self {
+        self.places.consumers = most;
+        self
+    }
+}
+
+impl<K: BroadcastKind> Options<K> {
+    /// For how many readers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
+    pub fn readers(mut self, most: u32) -> Self {
+        self.places.consumers = most;
         self
     }
 }
@@ -380,7 +507,7 @@ impl<K: Kind> Options<K> {
         Some(facts)
     }
 
-    fn expect(&self) -> Expect {
+    pub(super) fn expect(&self) -> Expect {
         let facts = self.facts();
         let bytes = match &facts {
             Some(facts) => Some(facts.size),

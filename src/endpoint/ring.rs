@@ -1,9 +1,13 @@
 //! A ring as a process holds it: mapped and checked, but neither producing nor consuming yet.
 
-use super::kind::{Kind, RecordKind, Spsc};
+use super::broadcast::{Join, JoinError, Reader, RecordReader};
+use super::kind::{
+    Broadcast, BroadcastRecords, Kind, Mpmc, Mpsc, RecordKind, RecordQueue, SlotKind, Spmc, Spsc,
+};
 use super::records::{RecordConsumer, RecordProducer};
+use super::shared::{SharedConsumer, SharedProducer};
 use super::slots::{Consumer, Producer};
-use super::typed::Element;
+use super::typed::{Element, Untrusted};
 use crate::control::snapshot::{self, Status};
 use crate::error::{EndpointError, OpenError, OsError};
 use crate::segment::{self, Backing, Data, Pages, Segment, Tokens, View};
@@ -15,7 +19,7 @@ use std::sync::Arc;
 /// [unlinked](Ring::unlink).
 #[derive(Debug)]
 pub struct Ring<K> {
-    segment: Arc<Segment>,
+    pub(super) segment: Arc<Segment>,
     kind: PhantomData<fn(K)>,
 }
 
@@ -51,7 +55,104 @@ impl<T: Element + ?Sized> Ring<Spsc<T>> {
     pub fn consumer(&self) -> Result<Consumer<T>, EndpointError> {
         Consumer::attach(&self.segment, self.view())
     }
+}
 
+impl<T: Element + ?Sized> Ring<Mpsc<T>> {
+    /// Takes one of the producing ends.
+    ///
+    /// # Errors
+    /// [`EndpointError::NoPlace`] if there is none left; [`EndpointError::Closed`] after either side has closed the
+    /// ring.
+    pub fn producer(&self) -> Result<SharedProducer<T>, EndpointError> {
+        SharedProducer::attach(&self.segment, self.view())
+    }
+
+    /// Takes the consuming end.
+    ///
+    /// If the last consumer died, this one resumes with the message that was in its hands, which is thus
+    /// delivered again ([`Consumer::predecessor`] tells).
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// the consumer has closed the ring.
+    pub fn consumer(&self) -> Result<Consumer<T>, EndpointError> {
+        Consumer::attach(&self.segment, self.view())
+    }
+}
+
+impl<T: Element + ?Sized> Ring<Spmc<T>> {
+    /// Takes the producing end.
+    ///
+    /// If the last producer died, this one resumes right behind the last message it committed.
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// either side has closed the ring.
+    pub fn producer(&self) -> Result<Producer<T, Untrusted, Spmc<T>>, EndpointError> {
+        Producer::attach(&self.segment, self.view())
+    }
+
+    /// Takes one of the consuming ends.
+    ///
+    /// # Errors
+    /// [`EndpointError::NoPlace`] if there is none left; [`EndpointError::Closed`] after a consumer has closed the ring
+    /// and everything was taken.
+    pub fn consumer(&self) -> Result<SharedConsumer<T>, EndpointError> {
+        SharedConsumer::attach(&self.segment, self.view())
+    }
+}
+
+impl<T: Element + ?Sized> Ring<Mpmc<T>> {
+    /// Takes one of the producing ends.
+    ///
+    /// # Errors
+    /// [`EndpointError::NoPlace`] if there is none left; [`EndpointError::Closed`] after either side has closed the
+    /// ring.
+    pub fn producer(&self) -> Result<SharedProducer<T>, EndpointError> {
+        SharedProducer::attach(&self.segment, self.view())
+    }
+
+    /// Takes one of the consuming ends.
+    ///
+    /// # Errors
+    /// As for [`Spmc`].
+    pub fn consumer(&self) -> Result<SharedConsumer<T>, EndpointError> {
+        SharedConsumer::attach(&self.segment, self.view())
+    }
+}
+
+impl<T: Element + ?Sized> Ring<Broadcast<T>> {
+    /// Takes the producing end.
+    ///
+    /// If the last producer died, this one resumes right behind the last message it committed.
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds this end; [`EndpointError::Closed`] after
+    /// either side has closed the ring; [`EndpointError::Os`] if the kernel does not let this
+    /// process write the messages ([`Options::read_only_readers`](crate::Options::read_only_readers)).
+    pub fn producer(&self) -> Result<Producer<T, Untrusted, Broadcast<T>>, EndpointError> {
+        Producer::attach(&self.segment, self.segment.view_for_writing()?)
+    }
+
+    /// Takes a reading end that begins at `join`. It is lossy: the producer does not wait for it.
+    ///
+    /// # Errors
+    /// [`JoinError::Gone`] if `join` names a position that is not there; [`EndpointError::NoPlace`] if no place is left.
+    pub fn reader(&self, join: Join) -> Result<Reader<T>, JoinError> {
+        Reader::attach(&self.segment, self.view(), join, false)
+    }
+
+    /// Takes a reading end that begins at `join`. It is lossless: the producer waits for it, or as
+    /// [`Laggards`](crate::Laggards) says.
+    ///
+    /// # Errors
+    /// As [`reader`](Ring::reader).
+    pub fn lossless_reader(&self, join: Join) -> Result<Reader<T>, JoinError> {
+        Reader::attach(&self.segment, self.view(), join, true)
+    }
+}
+
+impl<K: SlotKind> Ring<K> {
     /// Slots of the ring.
     pub fn capacity(&self) -> u64 {
         self.segment.checked.geometry.capacity
@@ -63,19 +164,27 @@ impl<T: Element + ?Sized> Ring<Spsc<T>> {
     }
 }
 
-impl<K: RecordKind> Ring<K> {
-    /// Takes the producing end, or one of them.
-    ///
-    /// If the last producer of an spsc ring died, this one resumes right behind the last record it committed.
+impl Ring<BroadcastRecords> {
+    /// Takes a reading end that begins at `join`. It is lossy: the producer does not wait for it.
     ///
     /// # Errors
-    /// [`EndpointError::Occupied`] while a living endpoint holds the one producing end;
-    /// [`EndpointError::NoPlace`] if there is none left of many; [`EndpointError::Closed`] after either side
-    /// has closed the ring.
-    pub fn producer(&self) -> Result<RecordProducer<K>, EndpointError> {
-        RecordProducer::attach(&self.segment, self.view())
+    /// [`JoinError::Gone`] if `join` names a position at which no record begins; [`EndpointError::NoPlace`] if no place
+    /// is left.
+    pub fn reader(&self, join: Join) -> Result<RecordReader, JoinError> {
+        RecordReader::attach(&self.segment, self.view(), join, false)
     }
 
+    /// Takes a reading end that begins at `join`. It is lossless: the producer waits for it, or as
+    /// [`Laggards`](crate::Laggards) says.
+    ///
+    /// # Errors
+    /// As [`reader`](Ring::reader).
+    pub fn lossless_reader(&self, join: Join) -> Result<RecordReader, JoinError> {
+        RecordReader::attach(&self.segment, self.view(), join, true)
+    }
+}
+
+impl<K: RecordQueue> Ring<K> {
     /// Takes the consuming end.
     ///
     /// If the last consumer died, this one resumes with the record that was in its hands, which is thus
@@ -86,6 +195,20 @@ impl<K: RecordKind> Ring<K> {
     /// the consumer has closed the ring.
     pub fn consumer(&self) -> Result<RecordConsumer, EndpointError> {
         RecordConsumer::attach(&self.segment, self.view())
+    }
+}
+
+impl<K: RecordKind> Ring<K> {
+    /// Takes the producing end, or one of them.
+    ///
+    /// If the last producer of a ring with one died, this one resumes right behind the last record it committed.
+    ///
+    /// # Errors
+    /// [`EndpointError::Occupied`] while a living endpoint holds the one producing end;
+    /// [`EndpointError::NoPlace`] if there is none left of many; [`EndpointError::Closed`] after either side
+    /// has closed the ring; [`EndpointError::Os`] if the kernel does not let this process write the records.
+    pub fn producer(&self) -> Result<RecordProducer<K>, EndpointError> {
+        RecordProducer::attach(&self.segment, self.segment.view_for_writing()?)
     }
 
     /// Size of the ring in bytes.

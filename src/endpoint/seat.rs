@@ -5,6 +5,7 @@ use crate::layout::participant::{self, ACTIVE, LEFT, Participant};
 use crate::os::process;
 use crate::segment::{Regions, Segment, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is known about the endpoint at the other end.
@@ -67,6 +68,91 @@ fn predecessor_in(entry: &Participant) -> Peer {
     }
 }
 
+/// The entries of one side of a ring.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    regions: Regions,
+    tokens: Arc<Tokens>,
+    first: u32,
+    places: u32,
+}
+
+impl Side {
+    /// The entries `seats`.
+    pub(crate) fn new(segment: &Segment, regions: &Regions, seats: Range<u32>) -> Self {
+        Self {
+            regions: regions.clone(),
+            tokens: Arc::clone(&segment.tokens),
+            first: seats.start,
+            places: seats.len() as u32,
+        }
+    }
+
+    /// Entries of this side.
+    pub(crate) fn places(&self) -> u32 {
+        self.places
+    }
+
+    /// Entry `i` of this side.
+    pub(crate) fn entry(&self, i: u32) -> &Participant {
+        assert!(i < self.places);
+        self.regions.participant(self.first + i)
+    }
+
+    /// Whether a living endpoint holds entry `i`. Should the kernel fail to answer, one does: nobody is declared
+    /// dead on a guess.
+    pub(crate) fn is_held(&self, i: u32) -> bool {
+        self.tokens.is_held(self.first + i).unwrap_or(true)
+    }
+
+    /// Whether the owner of entry `i` died and was not buried.
+    pub(crate) fn is_dead_active(&self, i: u32) -> bool {
+        // Acquire T1: as in `state_of`.
+        self.entry(i).state.load(Acquire) == ACTIVE && !self.is_held(i)
+    }
+
+    /// If the owner of entry `i` died, has `settle` clear away what it left, and if that was all, frees the entry.
+    /// Nobody can take the entry meanwhile. `true` if it was freed.
+    pub(crate) fn bury(&self, i: u32, settle: impl FnOnce(&Participant) -> bool) -> bool {
+        if !self.is_dead_active(i) {
+            return false;
+        }
+        let Ok(Some(token)) = self.tokens.try_hold(self.first + i) else {
+            return false;
+        };
+        let entry = self.entry(i);
+        let buried = predecessor_in(entry) == Peer::Died && settle(entry);
+        if buried {
+            // Release T1: as in `Seat::drop`.
+            entry.state.store(LEFT, Release);
+        }
+        token.release();
+        buried
+    }
+
+    /// Takes the token that only one repairer at a time holds, if nobody has it.
+    pub(crate) fn admin(&self) -> Option<Token> {
+        let admin = self.regions.participants();
+        self.tokens.try_hold(admin).ok().flatten()
+    }
+
+    /// All of this side together: alive if one is, else died if one did, else left if one did.
+    pub(crate) fn state(&self) -> Peer {
+        let mut all = Peer::Never;
+        for index in self.first..self.first + self.places {
+            // Should the kernel fail to answer, it counts as alive.
+            let one = state_of(&self.regions, &self.tokens, index).unwrap_or(Peer::Alive);
+            match (one, all) {
+                (Peer::Alive, _) => return Peer::Alive,
+                (Peer::Died, _) | (_, Peer::Died) => all = Peer::Died,
+                (Peer::Left, _) => all = Peer::Left,
+                (Peer::Never, _) => {}
+            }
+        }
+        all
+    }
+}
+
 impl Seat {
     /// Takes entry `index`, that of the consumer or of the only producer, if no living endpoint holds it.
     pub(crate) fn take(
@@ -83,17 +169,18 @@ impl Seat {
         Ok(Self::held(segment, regions, index, role, token))
     }
 
-    /// Takes any of the first `places` entries for a producer. That of a dead owner is taken only if `settled`
+    /// Takes any of the entries `places`. That of a dead owner is taken only if `settled`
     /// says that nothing hangs on it any more; others of that sort are cleared on the way, so that nobody is told
     /// of old deaths.
     pub(crate) fn take_any(
         segment: &Segment,
         regions: &Regions,
-        places: u32,
+        places: Range<u32>,
+        role: u32,
         settled: impl Fn(&Participant) -> bool,
     ) -> Result<Self, EndpointError> {
         let mut taken = None;
-        for index in 0..places {
+        for index in places.clone() {
             let entry = regions.participant(index);
             // Acquire T1: a first glance, to be repeated with the token in hand.
             let active = entry.state.load(Acquire) == ACTIVE;
@@ -108,7 +195,6 @@ impl Seat {
             if died && !settled(entry) {
                 token.release();
             } else if taken.is_none() {
-                let role = participant::PRODUCER;
                 taken = Some(Self::held(segment, regions, index, role, token));
             } else {
                 if died {
@@ -118,7 +204,25 @@ impl Seat {
                 token.release();
             }
         }
-        taken.ok_or(EndpointError::NoPlace { places })
+        taken.ok_or(EndpointError::NoPlace {
+            places: places.len() as u32,
+        })
+    }
+
+    /// As [`Seat::take_any`], but if nothing else is left, takes the entry of a dead owner with all that hangs on it.
+    pub(crate) fn take_any_or_inherit(
+        segment: &Segment,
+        regions: &Regions,
+        places: Range<u32>,
+        role: u32,
+        settled: impl Fn(&Participant) -> bool,
+    ) -> Result<Self, EndpointError> {
+        match Self::take_any(segment, regions, places.clone(), role, settled) {
+            Err(EndpointError::NoPlace { .. }) => {
+                Self::take_any(segment, regions, places, role, |_| true)
+            }
+            other => other,
+        }
     }
 
     fn held(segment: &Segment, regions: &Regions, index: u32, role: u32, token: Token) -> Self {
@@ -165,34 +269,43 @@ impl Seat {
         self.regions.participant(self.index)
     }
 
-    /// The endpoint at entry `index`. Should the kernel fail to answer, it counts as alive: nobody is
-    /// declared dead on a guess.
-    pub(crate) fn state_of(&self, index: u32) -> Peer {
-        state_of(&self.regions, &self.tokens, index).unwrap_or(Peer::Alive)
+    /// The number of the entry on its side.
+    pub(crate) fn place(&self, first: u32) -> u32 {
+        self.index - first
     }
 
-    /// Whether a living endpoint holds entry `index`. As for [`Seat::state_of`], in doubt it does.
-    pub(crate) fn is_held(&self, index: u32) -> bool {
-        self.tokens.is_held(index).unwrap_or(true)
-    }
-
-    /// The consumer. Its entry is the last.
-    pub(crate) fn consumer(&self) -> Peer {
-        self.state_of(self.regions.participants() - 1)
-    }
-
-    /// The producers together: alive if one is, else died if one did, else left if one did.
-    pub(crate) fn producers(&self) -> Peer {
-        let mut all = Peer::Never;
-        for index in 0..self.regions.participants() - 1 {
-            match (self.state_of(index), all) {
-                (Peer::Alive, _) => return Peer::Alive,
-                (Peer::Died, _) | (_, Peer::Died) => all = Peer::Died,
-                (Peer::Left, _) => all = Peer::Left,
-                (Peer::Never, _) => {}
-            }
+    fn side(&self, places: Range<u32>) -> Side {
+        Side {
+            regions: self.regions.clone(),
+            tokens: Arc::clone(&self.tokens),
+            first: places.start,
+            places: places.len() as u32,
         }
-        all
+    }
+
+    /// All who produce.
+    pub(crate) fn producer_side(&self) -> Side {
+        self.side(self.regions.producer_seats())
+    }
+
+    /// All who consume, or read.
+    pub(crate) fn consumer_side(&self) -> Side {
+        self.side(self.regions.consumer_seats())
+    }
+
+    /// Those who consume, together.
+    pub(crate) fn consumer(&self) -> Peer {
+        self.consumer_side().state()
+    }
+
+    /// Those who produce, together.
+    pub(crate) fn producers(&self) -> Peer {
+        self.producer_side().state()
+    }
+
+    /// Leaves so that others find a death: something is still in this endpoint's hands.
+    pub(crate) fn abandon(&mut self) {
+        self.settled = false;
     }
 }
 

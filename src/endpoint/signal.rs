@@ -49,6 +49,13 @@ impl Bell for AnyBell {
     }
 }
 
+/// Which side of the ring an endpoint is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Producer,
+    Consumer,
+}
+
 /// An endpoint's means to sleep and to wake its peer.
 #[derive(Debug)]
 pub(crate) struct Signal {
@@ -64,7 +71,7 @@ pub(crate) struct Signal {
 
 impl Signal {
     /// For an endpoint on `segment`.
-    pub(crate) fn new(segment: &Segment, is_producer: bool) -> Self {
+    pub(crate) fn new(segment: &Segment, end: End) -> Self {
         let fences = match segment.checked.parking {
             header::PARKING_NEVER => None,
             header::PARKING_ASYMMETRIC => Some(Fences::Asymmetric {
@@ -73,16 +80,15 @@ impl Signal {
             }),
             _ => Some(Fences::Full),
         };
-        let producers = segment.checked.geometry.places.producers;
+        let places = segment.checked.geometry.places;
         let (mine, peers) = match &segment.sems {
             None => (AnyBell::Futex, AnyBell::Futex),
             Some(sems) => {
-                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer), 1);
-                let producer = AnyBell::Sem(Arc::clone(&sems.producer), producers);
-                if is_producer {
-                    (producer, consumer)
-                } else {
-                    (consumer, producer)
+                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer), places.consumers);
+                let producer = AnyBell::Sem(Arc::clone(&sems.producer), places.producers);
+                match end {
+                    End::Producer => (producer, consumer),
+                    End::Consumer => (consumer, producer),
                 }
             }
         };
@@ -90,10 +96,10 @@ impl Signal {
             fences,
             mine,
             peers,
-            sleepers: if is_producer && segment.checked.geometry.kind == header::KIND_MPSC {
-                Sleepers::Many
-            } else {
-                Sleepers::One
+            sleepers: match end {
+                End::Producer if places.producers == 1 => Sleepers::One,
+                End::Consumer if places.consumers == 1 => Sleepers::One,
+                _ => Sleepers::Many,
             },
             next_check_ns: 0,
         }

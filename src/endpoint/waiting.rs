@@ -11,7 +11,7 @@ const POLLS: u32 = 64;
 
 /// How closely a poll looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Care {
+pub(crate) enum Care {
     /// At what the peer publishes for this purpose.
     Quick,
     /// Also at what costs the peer a cache line.

@@ -36,6 +36,8 @@ pub(crate) struct Checked {
     pub(crate) created_at_ns: u64,
     pub(crate) instance: u64,
     pub(crate) name_hash: u64,
+    /// Of the first message.
+    pub(crate) start_position: u64,
 }
 
 /// Why a header was not believed.
@@ -216,6 +218,7 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
         created_at_ns: h.created_at_ns,
         instance: h.instance,
         name_hash: h.name_hash,
+        start_position: h.start_position,
     })
 }
 
@@ -326,11 +329,16 @@ mod tests {
                     let Ok(c) = check(&changed, bytes) else {
                         continue;
                     };
-                    // Another number of readers may need as many pages, another payload as large a slot; the
-                    // capacity of two objects is the business of the data object's size.
+                    // Another kind may have the same layout, another number of readers may need as many pages,
+                    // another payload as large a slot; the capacity of a ring of two objects is the business of
+                    // the data object's size.
+                    let kind = !g.split && (16..20).contains(&at);
                     let harmless = (40..48).contains(&at) || (96..100).contains(&at);
                     let capacity = g.split && (24..32).contains(&at);
-                    assert!(harmless || capacity, "byte {at} bit {bit} was not noticed");
+                    assert!(
+                        kind || harmless || capacity,
+                        "byte {at} bit {bit} was not noticed"
+                    );
                     assert!(c.geometry.used_bytes == bytes && c.geometry.split == g.split);
                 }
             }

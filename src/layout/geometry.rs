@@ -260,16 +260,6 @@ impl Geometry {
         self.places.producers
     }
 
-    /// Whether producers share the tail.
-    pub(crate) fn many_produce(&self) -> bool {
-        matches!(self.kind, header::KIND_MPSC | header::KIND_MPMC)
-    }
-
-    /// Whether consumers share the head: each message is for one of them.
-    pub(crate) fn many_consume(&self) -> bool {
-        matches!(self.kind, header::KIND_SPMC | header::KIND_MPMC)
-    }
-
     /// How records lie in a ring of them.
     pub(crate) fn shape(&self) -> Shape {
         Shape {

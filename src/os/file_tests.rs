@@ -155,6 +155,21 @@ fn a_reopened_file_is_the_same_file_even_without_a_name() {
 }
 
 #[test]
+fn a_file_reopened_for_reading_cannot_be_written_through_that_descriptor() {
+    use std::io::Write;
+    let dir = TempDir::new("reopen-read");
+    let file = create_unnamed(dir.path(), 0o600).unwrap();
+    let again = reopen_read_only(file.as_fd()).unwrap();
+    assert_eq!(
+        facts(again.as_fd()).unwrap().ino,
+        facts(file.as_fd()).unwrap().ino
+    );
+    assert!(set_size(again.as_fd(), 4096).is_err());
+    let refused = std::fs::File::from(again).write_all(b"ring").unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::EBADF));
+}
+
+#[test]
 fn allocating_extends_the_file_and_impossible_sizes_are_errors() {
     let dir = TempDir::new("allocate");
     let file = create_unnamed(dir.path(), 0o600).unwrap();

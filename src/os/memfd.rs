@@ -101,6 +101,29 @@ mod tests {
     }
 
     #[test]
+    fn a_seal_on_future_writes_leaves_the_mappings_that_exist() {
+        use crate::os::mmap::Mapping;
+        let fd = create("annulus-test", false).unwrap();
+        file::set_size(fd.as_fd(), 4096).unwrap();
+        let before = Mapping::of(fd.as_fd(), 4096).unwrap();
+        seal(fd.as_fd(), Seals::FUTURE_WRITE).unwrap();
+        // SAFETY: the first byte of a live mapping that only this thread uses.
+        unsafe { before.as_ptr().write_volatile(7) };
+        let refused = Mapping::of(fd.as_fd(), 4096).unwrap_err();
+        assert_eq!(code(refused), Some(libc::EPERM));
+        let again = file::reopen(fd.as_fd()).unwrap();
+        let refused = Mapping::of(again.as_fd(), 4096).unwrap_err();
+        assert_eq!(code(refused), Some(libc::EPERM));
+        let mut first = [0];
+        file::read_start(again.as_fd(), &mut first).unwrap();
+        assert_eq!(first, [7]);
+        let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: a borrowed descriptor and integers; no memory of this process is passed.
+        let punched = retry(|| unsafe { libc::fallocate(again.as_raw_fd(), punch, 0, 4096) });
+        assert_eq!(punched.unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
     fn a_seal_on_the_seals_is_final() {
         let fd = create("annulus-test", false).unwrap();
         seal(fd.as_fd(), Seals::SEAL).unwrap();

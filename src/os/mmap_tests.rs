@@ -174,3 +174,42 @@ fn an_aligned_mapping_of_what_cannot_be_written_is_an_error() {
     let refused = Mapping::of_huge_aligned(fd.as_fd(), 4096).unwrap_err();
     assert_eq!(refused.source.raw_os_error(), Some(libc::EPERM));
 }
+
+#[test]
+fn a_mapping_for_reading_shows_what_another_writes_and_cannot_be_made_writable() {
+    let fd = memfd::create("annulus-mmap-test", false).unwrap();
+    let len = 2 * page_size();
+    file::set_size(fd.as_fd(), len as u64).unwrap();
+    let writer = Mapping::of(fd.as_fd(), len).unwrap();
+    let through = file::reopen_read_only(fd.as_fd()).unwrap();
+    let reader = Mapping::of_read_only(through.as_fd(), len).unwrap();
+    assert_eq!(reader.len(), len);
+    if !populate_read(reader.as_ptr(), len).unwrap() {
+        eprintln!("skipped: the kernel has no MADV_POPULATE_READ");
+    }
+    // SAFETY: the first byte of a live mapping that only this thread uses.
+    unsafe { writer.as_ptr().write_volatile(7) };
+    // SAFETY: as above, and it is mapped for reading.
+    assert_eq!(unsafe { reader.as_ptr().read_volatile() }, 7);
+    // It says that it is no mapping for writing, or that it cannot.
+    assert!(!matches!(populate_write(reader.as_ptr(), len), Ok(true)));
+    let both = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a live mapping of our own; were it to succeed, nothing would be written.
+    let changed = unsafe { libc::mprotect(reader.as_ptr().cast(), len, both) };
+    let error = io::Error::last_os_error();
+    assert_eq!((changed, error.raw_os_error()), (-1, Some(libc::EACCES)));
+    assert!(Mapping::of(through.as_fd(), len).is_err());
+    let nothing = Mapping::of_read_only(fd.as_fd(), 0).unwrap_err();
+    assert_eq!(nothing.source.raw_os_error(), Some(libc::EINVAL));
+}
+
+#[test]
+fn populating_what_a_file_does_not_have_is_an_error_and_no_signal() {
+    let fd = memfd::create("annulus-mmap-test", false).unwrap();
+    file::set_size(fd.as_fd(), page_size() as u64).unwrap();
+    let map = Mapping::of_read_only(fd.as_fd(), 2 * page_size()).unwrap();
+    match populate_read(map.as_ptr(), map.len()) {
+        Ok(done) => assert!(!done, "only an old kernel may not have noticed"),
+        Err(e) => assert_eq!(e.source.raw_os_error(), Some(libc::ENOSPC)),
+    }
+}

@@ -8,6 +8,7 @@
 //! it: nobody may wait for the claim of somebody who waits.
 
 use crate::layout::participant::Participant;
+use crate::layout::word::POSITION_LIMIT;
 use crate::sync::Ordering::{Acquire, Release};
 
 /// What all participants of one side announce, and whether they live.
@@ -50,7 +51,10 @@ pub(crate) fn contains((from, len): (u64, u64), position: u64) -> bool {
     position.wrapping_sub(from) < len
 }
 
-/// Whether somebody alive announces a run with `position` in it: its owner, or somebody who will announce another.
+/// Whether somebody alive announces a run of slots with `position` in it: its owner, or somebody who will announce
+/// another.
 pub(crate) fn is_announced_alive(table: &impl Announcements, position: u64) -> bool {
-    (0..table.count()).any(|i| contains(table.run(i), position) && !table.is_dead(i))
+    // Producers take their positions from the shared tail, where they have 62 bits.
+    let is_in = |(from, len): (u64, u64)| position.wrapping_sub(from) % POSITION_LIMIT < len;
+    (0..table.count()).any(|i| is_in(table.run(i)) && !table.is_dead(i))
 }

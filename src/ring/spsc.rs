@@ -199,12 +199,6 @@ impl Tail {
         self.next = position.wrapping_add(1);
     }
 
-    /// Publishes the next message, which has been written.
-    #[inline(always)]
-    pub(crate) fn publish(&mut self, words: &impl Words) {
-        self.put(words, |_| ());
-    }
-
     /// Slots of the ring.
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity

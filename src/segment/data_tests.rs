@@ -1,8 +1,8 @@
 //! Rings of two objects, without endpoints: who can write the data, and which objects are refused.
 
 use super::super::{Backing, Bytes, Expect, Plan, Segment, Slots, View};
-use super::super::{create, open, open_descriptor, open_descriptors, unlink};
 use super::super::{HugePages, SHM_DIR};
+use super::super::{create, open, open_descriptor, open_descriptors, unlink};
 use super::*;
 use crate::error::CreateError;
 use crate::layout::geometry::{Geometry, Places};
@@ -72,10 +72,7 @@ impl Ring {
     }
 
     fn data_path(&self) -> PathBuf {
-        path_of(
-            &self.dir.path().join("ring"),
-            self.segment.checked.instance,
-        )
+        path_of(&self.dir.path().join("ring"), self.segment.checked.instance)
     }
 }
 
@@ -168,7 +165,13 @@ fn records_lie_in_an_object_of_their_own_too() {
 #[test]
 fn the_data_file_is_written_by_its_owner_alone_and_goes_with_the_ring() {
     for mode in [0o600, 0o640, 0o660, 0o666, 0o622] {
-        let ring = Ring::new("split-mode", &Plan { mode, ..plan(slots()) });
+        let ring = Ring::new(
+            "split-mode",
+            &Plan {
+                mode,
+                ..plan(slots())
+            },
+        );
         let facts = |path: &Path| file::facts_at(path).unwrap();
         let control = facts(&ring.dir.path().join("ring"));
         let data = facts(&ring.data_path());
@@ -231,7 +234,10 @@ fn nobody_but_its_creator_can_write_the_data_of_a_memfd() {
     assert_eq!(errno(&Mapping::of(fd.as_fd(), len).unwrap_err()), Some(13));
     // Open for writing again, as its owner may, it is no use either.
     let again = file::reopen(fd.as_fd()).unwrap();
-    assert_eq!(errno(&Mapping::of(again.as_fd(), len).unwrap_err()), Some(1));
+    assert_eq!(
+        errno(&Mapping::of(again.as_fd(), len).unwrap_err()),
+        Some(1)
+    );
     let seals = memfd::seals(again.as_fd()).unwrap();
     assert!(seals.contains(SEALS));
 }
@@ -255,7 +261,8 @@ fn the_data_of_a_sealed_ring_can_be_neither_cut_nor_written_through_a_descriptor
 fn descriptors_of_something_else_are_refused() {
     let (one, two) = (memfd(&plan(slots())), memfd(&plan(slots())));
     let place = || Place::Memfd("handed over".to_owned());
-    let both = |control: OwnedFd, data: OwnedFd| open_descriptors(control, data, place(), &expect());
+    let both =
+        |control: OwnedFd, data: OwnedFd| open_descriptors(control, data, place(), &expect());
     drop(both(control_of(&one), data_of(&one)).unwrap());
     // That of another ring of the same shape.
     mismatched(both(control_of(&one), data_of(&two)), "data instance");
@@ -278,7 +285,8 @@ fn descriptors_of_something_else_are_refused() {
     mismatched(both(control_of(&whole), data_of(&one)), "data object");
     // A copy that can still be written.
     let copy = memfd::create("annulus-test", false).unwrap();
-    let bytes = fs::read(format!("/proc/self/fd/{}", data_of(&one).as_raw_fd())).unwrap();
+    let original = data_of(&one);
+    let bytes = fs::read(format!("/proc/self/fd/{}", original.as_raw_fd())).unwrap();
     fs::write(format!("/proc/self/fd/{}", copy.as_raw_fd()), &bytes).unwrap();
     memfd::seal(copy.as_fd(), Seals::SHRINK).unwrap();
     mismatched(
@@ -372,7 +380,10 @@ fn a_ring_that_is_removed_while_it_is_opened_is_not_found() {
         &ring.place,
         true,
     );
-    assert!(matches!(found, Err(OpenError::NotFound { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(OpenError::NotFound { .. })),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -142,6 +142,28 @@ impl Lane<'_> {
         }
     }
 
+    /// Asks for the first line of the slot of `position`, to be written, in a ring large enough to look ahead.
+    #[inline(always)]
+    pub(crate) fn prefetch(self, position: u64) {
+        if self.slots.ahead_mask != u64::MAX {
+            prefetch_for_write(self.slot(position));
+        }
+    }
+
+    /// Asks for the first lines of `n` slots from `position` on, to be written; of no more than arrive at a time.
+    #[inline]
+    pub(crate) fn prefetch_run(self, position: u64, n: u64) {
+        for i in 0..n.min(32) {
+            prefetch_for_write(self.slot(position.wrapping_add(i)));
+        }
+    }
+
+    /// Panics if `bytes` is not of the size of a message. To be called before anything is claimed for it.
+    #[inline(always)]
+    pub(crate) fn check(self, bytes: &[u8]) {
+        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+    }
+
     /// Copies a whole message into the slot of `position`.
     ///
     /// # Panics

@@ -22,7 +22,7 @@ mod view;
 pub use backing::{Backing, HugePages, Pages};
 pub(crate) use create::create;
 pub(crate) use data::DataObject;
-pub(crate) use lane::Slots;
+pub(crate) use lane::{Lane, Slots};
 pub(crate) use memory::Memory;
 pub(crate) use name::{Place, SHM_DIR, fnv1a};
 pub(crate) use open::{Expect, is_current, open, open_descriptor, open_descriptors};

@@ -5,12 +5,12 @@
 
 use super::Memory;
 use crate::layout::control::Control;
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, Places};
 use crate::layout::header::{DataHeader, HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
 use crate::sync::{AtomicU64, Ordering};
 use std::mem::offset_of;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use zerocopy::{FromBytes, IntoBytes};
@@ -30,7 +30,7 @@ pub(crate) trait Data: Copy {
 pub(crate) struct Regions {
     control: NonNull<Control>,
     table: NonNull<Participant>,
-    participants: u32,
+    places: Places,
     /// Keeps the pointers above valid.
     _memory: Arc<Memory>,
 }
@@ -132,7 +132,7 @@ impl<D: Data> View<D> {
                 // The geometry puts both on 128-byte boundaries of page-aligned memory.
                 control: at(geometry.control_offset)?.cast(),
                 table: at(geometry.participants_offset)?.cast(),
-                participants: geometry.participants(),
+                places: geometry.places,
                 _memory: memory,
             },
             _data: data,
@@ -166,14 +166,24 @@ impl Regions {
 
     /// Entries of the participant table.
     pub(crate) fn participants(&self) -> u32 {
-        self.participants
+        self.places.producers + self.places.consumers
+    }
+
+    /// The entries of those who produce.
+    pub(crate) fn producer_seats(&self) -> Range<u32> {
+        0..self.places.producers
+    }
+
+    /// The entries of those who consume or read.
+    pub(crate) fn consumer_seats(&self) -> Range<u32> {
+        self.places.producers..self.participants()
     }
 
     /// Entry `index` of the participant table.
     #[inline]
     pub(crate) fn participant(&self, index: u32) -> &Participant {
-        assert!(index < self.participants);
-        // SAFETY: the table has `participants` entries inside `self._memory`; all fields are atomics.
+        assert!(index < self.participants());
+        // SAFETY: the table has that many entries inside `self._memory`; all fields are atomics.
         unsafe { self.table.add(index as usize).as_ref() }
     }
 }

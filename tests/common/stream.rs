@@ -128,7 +128,7 @@ pub fn flow(spec: &Spec, count: u64, lazy: u64) -> u64 {
     receiver.finish();
     let status = ring.status();
     assert_eq!(
-        (status.producers[0].state, status.consumer.state),
+        (status.producers[0].state, status.consumers[0].state),
         (Peer::Left, Peer::Left)
     );
     ring.unlink();

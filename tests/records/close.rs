@@ -53,7 +53,7 @@ fn closed_by_the_producer<K: Kind>() {
     tx.try_push(b"").expect("room");
     tx.close();
     let status = ring.status().expect("the kernel answers");
-    assert!(status.producers.iter().all(|end| end.closed) && !status.consumer.closed);
+    assert!(status.producers.iter().all(|end| end.closed) && !status.consumers[0].closed);
     assert!(matches!(ring.producer(), Err(EndpointError::Closed)));
     // The consumer may come and go before it has drained.
     assert_eq!(rx.try_sample().expect("a record").to_vec(), b"one");
@@ -157,7 +157,7 @@ fn a_consumer_that_closes_closes_for_all_producers() {
     assert!(matches!(ring.producer(), Err(EndpointError::Closed)));
     assert!(matches!(ring.consumer(), Err(EndpointError::Closed)));
     let status = ring.status().expect("the kernel answers");
-    assert!(status.consumer.closed && status.producers.iter().all(|end| !end.closed));
+    assert!(status.consumers[0].closed && status.producers.iter().all(|end| !end.closed));
 }
 
 #[test]

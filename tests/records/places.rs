@@ -52,7 +52,7 @@ fn every_place_can_be_had_and_not_one_more() {
         assert_eq!(rx.producer_state(), Peer::Left);
         let status = ring.status().expect("the kernel answers");
         assert_eq!(
-            (status.places, status.producers.len()),
+            (status.producer_places, status.producers.len()),
             (places, places as usize)
         );
         assert!(status.producers.iter().all(|end| end.state == Peer::Left));

@@ -289,7 +289,7 @@ fn a_sleeping_consumer_is_woken_by_any_of_three_producers() {
                 for i in 0..60u64 {
                     eventually("the consumer asleep", || {
                         let status = ring.status().expect("the kernel answers");
-                        status.consumer.asleep
+                        status.consumers[0].asleep
                     });
                     let tx = &mut txs[i as usize % 3];
                     match i % 4 {

@@ -71,7 +71,7 @@ const SLOTS: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len), (0, 0));
             assert_eq!(
-                (status.producers[0].state, status.consumer.state),
+                (status.producers[0].state, status.consumers[0].state),
                 (Peer::Never, Peer::Never)
             );
             let (mut tx, mut rx) = attached(&ring);
@@ -106,7 +106,7 @@ const SLOTS: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len, status.schema), (5, 6, 9));
             assert_eq!(
-                (status.producers[0].state, status.consumer.state),
+                (status.producers[0].state, status.consumers[0].state),
                 (Peer::Left, Peer::Left)
             );
             let mut rx = ring.consumer().expect("consumer");
@@ -196,7 +196,7 @@ const SLOTS: [Golden; 5] = [
             let status = ring.status().expect("status");
             assert_eq!((status.taken, status.len), (3, 6));
             assert_eq!(
-                (status.producers[0].state, status.consumer.state),
+                (status.producers[0].state, status.consumers[0].state),
                 (Peer::Died, Peer::Died)
             );
             let (mut tx, mut rx) = attached(&ring);

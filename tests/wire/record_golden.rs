@@ -48,7 +48,7 @@ fn look_dense(path: &str) {
     let ring = one(path).schema(9).record_align(8).open().expect("open");
     assert_eq!((ring.capacity_bytes(), ring.max_record()), (512, 248));
     let status = ring.status().expect("status");
-    let ends = (status.producers[0].state, status.consumer.state);
+    let ends = (status.producers[0].state, status.consumers[0].state);
     assert_eq!(ends, (Peer::Left, Peer::Left));
     let mut rx = ring.consumer().expect("consumer");
     let (mut out, mut seen) = (Vec::new(), Vec::new());
@@ -146,7 +146,7 @@ fn look_closed(path: &str) {
     assert!(closed);
     let status = ring.status().expect("status");
     let ends: Vec<_> = status.producers.iter().map(|end| end.state).collect();
-    assert_eq!((ends, status.places), (vec![Peer::Left; 3], 3));
+    assert_eq!((ends, status.producer_places), (vec![Peer::Left; 3], 3));
     let mut rx = ring.consumer().expect("consumer");
     let mut out = Vec::new();
     let expected = [(6, 47), (7, 47), (8, 20), (9, 60), (10, 11)];

@@ -30,7 +30,7 @@ pub fn producers(status: &Status) -> String {
         0 => String::new(),
         n => format!(", {n} died"),
     };
-    format!("{alive} of {} alive{died}", status.places)
+    format!("{alive} of {} alive{died}", status.producer_places)
 }
 
 /// Who takes part and what passes: "spsc slots".
@@ -42,6 +42,9 @@ fn parties(parties: Parties) -> &'static str {
     match parties {
         Parties::Spsc => "spsc",
         Parties::Mpsc => "mpsc",
+        Parties::Spmc => "spmc",
+        Parties::Mpmc => "mpmc",
+        Parties::Broadcast => "broadcast",
         _ => "other",
     }
 }
@@ -120,13 +123,13 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
         let alive = alive.filter(|end| end.state == Peer::Alive).count();
         line(
             "producers",
-            format!("{alive} alive, room for {} at a time", status.places),
+            format!("{alive} alive, room for {} at a time", status.producer_places),
         );
         for producer in &status.producers {
             line("", end_words(producer, "ever pushed"));
         }
     }
-    line("consumer", end_words(&status.consumer, "ever took"));
+    line("consumer", end_words(&status.consumers[0], "ever took"));
     let waiting = match status.parking {
         Parking::Never => "nobody sleeps in this ring".to_owned(),
         kind => format!(
@@ -148,6 +151,9 @@ fn kind_words(status: &Status) -> String {
     let who = match status.parties {
         Parties::Spsc => "one producer, one consumer",
         Parties::Mpsc => "many producers, one consumer",
+        Parties::Spmc => "one producer, many consumers",
+        Parties::Mpmc => "many producers, many consumers",
+        Parties::Broadcast => "one producer, many readers",
         _ => "unknown to this version",
     };
     format!("{}: {who}", kind(status))
@@ -237,8 +243,8 @@ pub fn json(name: &str, backing: Backing, status: &Status) -> Value {
         // The only one; null where there can be many.
         "producer": status.producers.first().filter(|_| one).map(end_json),
         "producers": status.producers.iter().map(end_json).collect::<Vec<_>>(),
-        "places": status.places,
-        "consumer": end_json(&status.consumer),
+        "places": status.producer_places,
+        "consumer": end_json(&status.consumers[0]),
         "parking": parking(status.parking),
         "wait_backend": wait_backend(status.wait_backend),
         "schema": status.schema.to_string(),

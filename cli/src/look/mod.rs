@@ -46,7 +46,7 @@ pub fn ls(args: &LsArgs) -> Result<(), Failure> {
                 describe::shape(status),
                 describe::fill(status),
                 describe::producers(status),
-                describe::end(&status.consumer)
+                describe::end(&status.consumers[0])
             )),
             Err(e) => table.push_str(&format!("{name:<width$}  {backing:<9}  {e}\n")),
         }
@@ -116,6 +116,6 @@ pub fn rm(args: &RmArgs) -> Result<(), Failure> {
 
 /// A living process at one of the ends.
 fn user(status: &Status) -> Option<u32> {
-    let mut ends = status.producers.iter().chain([&status.consumer]);
+    let mut ends = status.producers.iter().chain(&status.consumers);
     ends.find(|end| end.state == Peer::Alive).map(|end| end.pid)
 }

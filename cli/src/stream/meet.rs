@@ -325,7 +325,7 @@ impl Meeting<'_> {
         };
         let remove = format!("annulus rm {name}{backing}");
         let message = match ring.status() {
-            Ok(status) if status.consumer.closed && status.len == 0 => {
+            Ok(status) if status.consumers[0].closed && status.len == 0 => {
                 format!("{name} is what is left of a stream that has ended; remove it: {remove}")
             }
             Ok(status) => {
@@ -343,7 +343,7 @@ impl Meeting<'_> {
                 format!(
                     "{name} is what is left of an interrupted stream: {taken} bytes taken, {len} not; {senders}, \
                      its receiver {}; remove it: {remove}",
-                    of(&status.consumer)
+                    of(&status.consumers[0])
                 )
             }
             Err(e) => e.to_string(),

@@ -251,7 +251,7 @@ impl<K: Streaming> Sender<K> {
         let somebody_lives = || {
             let alive = |end: &End| end.state == Peer::Alive;
             ring.status().map_or(true, |status| {
-                alive(&status.consumer) || status.producers.iter().any(alive)
+                alive(&status.consumers[0]) || status.producers.iter().any(alive)
             })
         };
         while !keep && ring.is_current() {
@@ -278,7 +278,7 @@ fn look_around<K: Streaming>(
     let status = ring.status().ok();
     let taken = status.as_ref().map_or(0, |status| status.taken);
     watch.tick(taken, peer, ring)?;
-    if status.is_some_and(|status| status.consumer.closed) {
+    if status.is_some_and(|status| status.consumers[0].closed) {
         return Err(stopped());
     }
     super::gone(peer, <RecordProducer<K> as Side<K>>::OTHER).map_or(Ok(()), Err)

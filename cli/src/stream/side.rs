@@ -50,12 +50,12 @@ impl<K: Streaming> Side<K> for RecordProducer<K> {
     }
 
     fn may_begin(&self, _: bool, status: &Status) -> bool {
-        let joins = K::MANY && status.consumer.state == Peer::Alive;
+        let joins = K::MANY && status.consumers[0].state == Peer::Alive;
         joins || (status.taken, status.len) == (0, 0)
     }
 
     fn others(status: &Status) -> Others {
-        let end = &status.consumer;
+        let end = &status.consumers[0];
         Others {
             alive: end.state == Peer::Alive,
             has_sent: false,

@@ -46,7 +46,7 @@ pub fn run(args: &TailArgs) -> Result<(), Failure> {
         (false, ..) => return Err(cannot_look_on(name, &status)),
     };
     let is_over = || match annulus::inspect(backing, name) {
-        Ok(now) => now.instance != status.instance || now.consumer.closed,
+        Ok(now) => now.instance != status.instance || now.consumers[0].closed,
         Err(e) => matches!(e, OpenError::NotFound { .. }),
     };
     pump(source.as_mut(), &mut show, args.count, is_over)

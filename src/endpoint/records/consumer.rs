@@ -1,11 +1,11 @@
 //! The consuming end of a ring of records.
 
+use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
-use super::super::signal::{self, Signal};
+use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Poll, Stopped};
 use super::batch::RecordDrain;
-use super::mender::Mender;
 use super::sample::RecordSample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -13,6 +13,7 @@ use crate::layout::header;
 use crate::layout::participant::CONSUMER;
 use crate::layout::record::HEADER;
 use crate::ring::close;
+use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::{Head, Look, Record};
 use crate::ring::records::{Producers, mpsc};
 use crate::segment::{Bytes, Segment, View};
@@ -54,12 +55,12 @@ impl RecordConsumer<Untrusted> {
         let head = Head::resume(&view.strip(), control, geometry.shape(), producers)?;
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
-        let signal = Signal::new(segment, false);
+        let signal = Signal::new(segment, End::Consumer);
         // Producers may sleep for want of what the predecessor released last.
         signal.rouse(&control.producer_sleep.0);
         Ok(Self {
             head: CachePadded::new(head),
-            mender: many.then(|| Mender::new(segment)),
+            mender: many.then(|| Mender::new(&seat)),
             signal,
             view,
             seat,
@@ -268,7 +269,7 @@ impl<M: Trust> RecordConsumer<M> {
         if let (Look::Empty, Some(mender)) = (look, &mut self.mender)
             && mender.now_and_then()
         {
-            look = match mender.mend(&self.view, &self.seat, &self.head) {
+            look = match mend(mender, &self.view, &self.head) {
                 Ok(false) => look,
                 Ok(true) => self.head.look(&strip, control),
                 Err(e) => Look::Corrupt(e),
@@ -316,7 +317,7 @@ impl<M: Trust> RecordConsumer<M> {
             let Some(mender) = mender.as_mut().filter(|_| care == Care::Thorough) else {
                 break Poll::Nothing;
             };
-            match mender.mend(view, seat, head) {
+            match mend(mender, view, head) {
                 Ok(true) => {}
                 Ok(false) if head.is_claimed(control) => break Poll::Soon,
                 Ok(false) => break Poll::Nothing,
@@ -333,4 +334,15 @@ impl<M: Trust> RecordConsumer<M> {
             Err(Stopped::PeerDied) => Err(PopError::PeerDied),
         }
     }
+}
+
+/// Pads what a dead producer has claimed at the consumer's position.
+fn mend(mender: &mut Mender, view: &View<Bytes>, head: &Head) -> Result<bool, Corrupt> {
+    let control = view.control();
+    mender.mend(
+        control,
+        head.next(),
+        || head.is_claimed(control),
+        |producers| head.repair(&view.strip(), control, producers),
+    )
 }

@@ -1,9 +1,9 @@
-//! The ends of a ring of records: one producer or many, one consumer.
+//! The ends of a ring of records: one producer or many, one consumer. Those who read a broadcast are
+//! elsewhere.
 
 mod batch;
 mod consumer;
 mod loan;
-mod mender;
 mod message;
 mod producer;
 mod sample;
@@ -15,4 +15,4 @@ pub use loan::RecordLoan;
 pub use message::Message;
 pub use producer::RecordProducer;
 pub use sample::RecordSample;
-pub(super) use tail::Producing;
+pub(super) use tail::{Producing, Tail};

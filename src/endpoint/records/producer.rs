@@ -1,8 +1,9 @@
 //! The producing end of a ring of records.
 
-use super::super::kind::{RecordKind, SpscRecords};
+use super::super::kind::{BroadcastRecords, RecordKind, SpscRecords};
+use super::super::readers::Laggards;
 use super::super::seat::{Peer, Seat};
-use super::super::signal::{self, Signal};
+use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Stopped};
 use super::loan::RecordLoan;
@@ -50,14 +51,14 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         let mut seat = if shared {
             let (strip, shape) = (view.strip(), geometry.shape());
             let settled = |entry: &_| mpsc::is_settled(&strip, control, shape, entry);
-            Seat::take_any(segment, &view, geometry.places.producers, settled)?
+            Seat::take_any(segment, &view, view.producer_seats(), PRODUCER, settled)?
         } else {
             Seat::take(segment, &view, 0, PRODUCER)?
         };
         if close::producer_closed(control) || close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let tail = K::Tail::attach(view.strip(), control, seat.entry(), geometry.shape())?;
+        let tail = K::Tail::attach(view.strip(), control, &seat, geometry.shape())?;
         seat.settle();
         if !shared {
             signal::wake_up(&control.producer_sleep.0);
@@ -65,7 +66,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         Ok(Self {
             tail: CachePadded::new(tail),
             asked: 0,
-            signal: Signal::new(segment, true),
+            signal: Signal::new(segment, End::Producer),
             view,
             seat,
             shared,
@@ -359,7 +360,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         let (strip, control) = (self.view.strip(), self.view.control());
         let claim = self
             .tail
-            .claim(strip, control, self.seat.entry(), total, exactly)?;
+            .claim(strip, control, &self.seat, total, exactly)?;
         self.tail.begin(strip, &claim, len);
         Ok(claim)
     }
@@ -367,12 +368,17 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     #[inline(always)]
     pub(super) fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
         let total = self.tail.shape().total(len);
-        self.claim(len, total, Exactly::Yes)
-            .map_err(|room| match room {
-                Room::Closed => TryPushError::Closed,
-                Room::Corrupt(e) => TryPushError::Corrupt(e),
-                Room::Full | Room::Free => TryPushError::Full,
-            })
+        loop {
+            return match self.claim(len, total, Exactly::Yes) {
+                Ok(claim) => Ok(claim),
+                Err(Room::Closed) => Err(TryPushError::Closed),
+                Err(Room::Corrupt(e)) => Err(TryPushError::Corrupt(e)),
+                Err(Room::Full | Room::Free) if self.tail.refused(self.view.control(), total) => {
+                    continue;
+                }
+                Err(Room::Full | Room::Free) => Err(TryPushError::Full),
+            };
+        }
     }
 
     #[inline(always)]
@@ -410,7 +416,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
                 Care::Quick => Exactly::No,
                 Care::Thorough => Exactly::Yes,
             };
-            match tail.claim(strip, control, seat.entry(), total, exactly) {
+            match tail.claim(strip, control, seat, total, exactly) {
                 Ok(claim) => Some(Ok(claim)),
                 Err(Room::Closed) => Some(Err(PushError::Closed)),
                 Err(Room::Corrupt(e)) => Some(Err(PushError::Corrupt(e))),
@@ -418,7 +424,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
             }
         };
         let word = &control.producer_sleep.0;
-        let died = || seat.consumer() == Peer::Died;
+        let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
         let claim = match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict?,
             Err(Stopped::TimedOut) => return Err(PushError::TimedOut),
@@ -439,6 +445,23 @@ impl<M: Trust> RecordProducer<SpscRecords, M> {
     /// Whether the consumer has taken everything. `true` stays true until the next commit.
     pub fn is_empty(&self) -> bool {
         self.lag_bytes() == 0
+    }
+}
+
+impl<M: Trust> RecordProducer<BroadcastRecords, M> {
+    /// Changes what is done about lossless readers that are a whole ring behind.
+    pub fn laggards(&mut self, laggards: Laggards) {
+        self.tail.set_laggards(laggards);
+    }
+
+    /// Records published since creation, by all producers.
+    pub fn sequence(&self) -> u64 {
+        self.tail.sequence()
+    }
+
+    /// Bytes not yet read by the slowest lossless reader, as far as it has said.
+    pub fn reader_lag_bytes(&self) -> u64 {
+        self.tail.lag_bytes(self.view.control())
     }
 }
 

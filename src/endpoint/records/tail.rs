@@ -1,8 +1,8 @@
 //! The producing half of both kinds behind one face: the only producer, or one of many.
 
 use super::super::kind::{MpscRecords, SpscRecords};
+use super::super::seat::Seat;
 use crate::layout::control::Control;
-use crate::layout::participant::Participant;
 use crate::layout::record::Shape;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::mpsc::{self, Claim};
@@ -12,14 +12,17 @@ use std::fmt::Debug;
 
 /// A producer's private half.
 pub(crate) trait Tail: Sized + Debug {
+    /// Whether it makes sense to go on producing when the consumer has died.
+    const NEEDS_CONSUMERS: bool = true;
+
     /// Bytes of the ring, in one piece, that are this producer's to write records into, one behind the other.
     type Claim: Debug;
 
-    /// Finds the place to begin. `mine` is this producer's entry in the table.
+    /// Finds the place to begin. `seat` is this producer's.
     fn attach(
         strip: Strip<'_>,
         control: &Control,
-        mine: &Participant,
+        seat: &Seat,
         shape: Shape,
     ) -> Result<Self, Corrupt>;
 
@@ -31,10 +34,15 @@ pub(crate) trait Tail: Sized + Debug {
         &mut self,
         strip: Strip<'_>,
         control: &Control,
-        mine: &Participant,
+        seat: &Seat,
         total: u64,
         exactly: Exactly,
     ) -> Result<Self::Claim, Room>;
+
+    /// Told that a claim of `total` bytes was refused because the ring is full. Whether it is worth another try.
+    fn refused(&mut self, _: &Control, _total: u64) -> bool {
+        false
+    }
 
     /// Where the next record of `claim` begins.
     fn next(&self, claim: &Self::Claim) -> u64;
@@ -75,7 +83,7 @@ impl Tail for spsc::Tail {
     fn attach(
         strip: Strip<'_>,
         control: &Control,
-        _: &Participant,
+        _: &Seat,
         shape: Shape,
     ) -> Result<Self, Corrupt> {
         Self::resume(&strip, control, shape)
@@ -91,7 +99,7 @@ impl Tail for spsc::Tail {
         &mut self,
         strip: Strip<'_>,
         control: &Control,
-        _: &Participant,
+        _: &Seat,
         total: u64,
         exactly: Exactly,
     ) -> Result<(), Room> {
@@ -132,14 +140,9 @@ impl Tail for spsc::Tail {
 impl Tail for mpsc::Tail {
     type Claim = Claim;
 
-    fn attach(
-        _: Strip<'_>,
-        control: &Control,
-        mine: &Participant,
-        shape: Shape,
-    ) -> Result<Self, Corrupt> {
+    fn attach(_: Strip<'_>, control: &Control, seat: &Seat, shape: Shape) -> Result<Self, Corrupt> {
         // What the entry's last owner announced is settled; nobody shall wait for it.
-        crate::ring::announce::withdraw(mine);
+        crate::ring::announce::withdraw(seat.entry());
         Self::new(control, shape)
     }
 
@@ -153,11 +156,11 @@ impl Tail for mpsc::Tail {
         &mut self,
         strip: Strip<'_>,
         control: &Control,
-        mine: &Participant,
+        seat: &Seat,
         total: u64,
         exactly: Exactly,
     ) -> Result<Claim, Room> {
-        self.claim(&strip, control, mine, total, exactly)
+        self.claim(&strip, control, seat.entry(), total, exactly)
     }
 
     #[inline(always)]

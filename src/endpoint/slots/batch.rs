@@ -1,5 +1,6 @@
 //! Several messages at a time: a run of slots to write, a run of messages to read.
 
+use super::super::kind::{SoleProducer, Spsc};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::consumer::Consumer;
 use super::producer::Producer;
@@ -8,16 +9,17 @@ use super::producer::Producer;
 /// Dropping it gives them all back.
 #[derive(Debug)]
 #[must_use = "dropping a run gives the slots back without sending anything"]
-pub struct LoanRun<'a, T: Element + ?Sized, M: Trust = Untrusted> {
-    producer: &'a mut Producer<T, M>,
+pub struct LoanRun<'a, T: Element + ?Sized, M: Trust = Untrusted, K: SoleProducer = Spsc<T>> {
+    producer: &'a mut Producer<T, M, K>,
     len: usize,
 }
 
-impl<'a, T: Element + ?Sized, M: Trust> LoanRun<'a, T, M> {
+impl<'a, T: Element + ?Sized, M: Trust, K: SoleProducer> LoanRun<'a, T, M, K> {
     /// Up to `n` slots of the producer's credit, which is not empty.
-    pub(super) fn new(producer: &'a mut Producer<T, M>, n: usize) -> Self {
+    pub(super) fn new(producer: &'a mut Producer<T, M, K>, n: usize) -> Self {
         assert!(n > 0, "a run has at least one slot");
         let len = producer.credit().min(n as u64) as usize;
+        producer.begin(len as u64);
         Self { producer, len }
     }
 
@@ -62,7 +64,7 @@ impl<'a, T: Element + ?Sized, M: Trust> LoanRun<'a, T, M> {
     }
 }
 
-impl<T: Element> LoanRun<'_, T, Trusted> {
+impl<T: Element, K: SoleProducer> LoanRun<'_, T, Trusted, K> {
     /// Slot `i` of the run, to be written in place.
     ///
     /// # Panics
@@ -81,7 +83,7 @@ impl<T: Element> LoanRun<'_, T, Trusted> {
     }
 }
 
-impl<M: Trust> LoanRun<'_, [u8], M> {
+impl<M: Trust, K: SoleProducer> LoanRun<'_, [u8], M, K> {
     /// Copies `bytes` to `offset` within slot `i` of the run.
     ///
     /// # Panics

@@ -1,14 +1,20 @@
 //! The consuming end.
 
+use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
-use super::super::signal::{self, Signal};
+use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Stopped};
+use super::super::waiting::{self, Care, Poll, Stopped};
 use super::batch::Drain;
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
+use crate::layout::control::CLOSED_BY_CONSUMER;
 use crate::layout::participant::CONSUMER;
 use crate::ring::close;
+use crate::ring::corrupt::Corrupt;
+use crate::ring::records::repair::Repair;
+use crate::ring::shared::repair::{self, Verdict};
+use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look};
 use crate::segment::{Segment, Slots, View};
 use crate::wait::park;
@@ -28,7 +34,8 @@ struct Ahead {
     probe_at: u64,
 }
 
-/// The consuming end of a ring. There is one at a time; it may move between threads.
+/// The consuming end of a ring that has one, whether one produces or many. There is one at a time; it may move between
+/// threads.
 ///
 /// Dropping it leaves in order, so that another consumer can go on; [`Consumer::close`] ends the stream.
 #[derive(Debug)]
@@ -39,27 +46,26 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
     pub(super) view: View<Slots>,
     signal: Signal,
     seat: Seat,
+    /// Where many produce: clears away what the dead among them left.
+    mender: Option<Mender>,
     element: PhantomData<fn(&T)>,
     trust: PhantomData<M>,
 }
 
 impl<T: Element + ?Sized> Consumer<T, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
-        let mut seat = Seat::take(
-            segment,
-            &view,
-            segment.checked.geometry.consumer_seat(),
-            CONSUMER,
-        )?;
+        let geometry = &segment.checked.geometry;
+        let mut seat = Seat::take(segment, &view, geometry.consumer_seat(), CONSUMER)?;
+        let producers = Producers::of(geometry.kind);
         let control = view.control();
         if close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let head = Head::resume(&view.lane(), control, segment.checked.geometry.capacity, crate::ring::sides::Producers::One)?;
+        let head = Head::resume(&view.lane(), control, geometry.capacity, producers)?;
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
-        let signal = Signal::new(segment, false);
-        // The producer may sleep for want of what the predecessor released last.
+        let signal = Signal::new(segment, End::Consumer);
+        // A producer may sleep for want of what the predecessor released last.
         signal.rouse(&control.producer_sleep.0);
         Ok(Self {
             ahead: Ahead {
@@ -69,6 +75,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             head: CachePadded::new(head),
             signal,
             view,
+            mender: (producers == Producers::Many).then(|| Mender::new(&seat)),
             seat,
             element: PhantomData,
             trust: PhantomData,
@@ -88,6 +95,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             view: self.view,
             signal: self.signal,
             seat: self.seat,
+            mender: self.mender,
             element: PhantomData,
             trust: PhantomData,
         }
@@ -272,7 +280,10 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// yet taken are lost.
     pub fn close(self) {
         let control = self.view.control();
-        close::close_consumer(control);
+        match self.mender {
+            None => close::close_consumer(control),
+            Some(_) => close::close_shared(control, CLOSED_BY_CONSUMER),
+        }
         park::leave(&control.consumer_sleep.0);
         self.signal.rouse(&control.producer_sleep.0);
     }
@@ -363,7 +374,18 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[cold]
     fn look(&mut self) -> Result<(), TryPopError> {
-        match self.head.look(&self.view.lane(), self.view.control()) {
+        let (lane, control) = (self.view.lane(), self.view.control());
+        let mut look = self.head.look(&lane, control);
+        if let (Look::Empty, Some(mender)) = (look, &mut self.mender)
+            && mender.now_and_then()
+        {
+            look = match mend(mender, &self.view, &self.head) {
+                Ok(false) => look,
+                Ok(true) => self.head.look(&lane, control),
+                Err(e) => Look::Corrupt(e),
+            };
+        }
+        match look {
             Look::Ready => Ok(()),
             Look::Empty => Err(TryPopError::Empty),
             Look::Closed => Err(TryPopError::Closed),
@@ -378,16 +400,29 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             view,
             signal,
             seat,
+            mender,
             ..
         } = self;
         let control = view.control();
-        let poll = |_, _: &Signal| match head.look(&view.lane(), control) {
-            Look::Ready => Some(Ok(())),
-            Look::Empty => None,
-            Look::Closed => Some(Err(PopError::Closed)),
-            Look::Corrupt(e) => Some(Err(PopError::Corrupt(e))),
+        let poll = |care, _: &Signal| loop {
+            match head.look(&view.lane(), control) {
+                Look::Ready => break Poll::Found(Ok(())),
+                Look::Closed => break Poll::Found(Err(PopError::Closed)),
+                Look::Corrupt(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+                Look::Empty => {}
+            }
+            let Some(mender) = mender.as_mut().filter(|_| care == Care::Thorough) else {
+                break Poll::Nothing;
+            };
+            match mend(mender, view, head) {
+                Ok(true) => {}
+                Ok(false) if head.is_claimed(control) => break Poll::Soon,
+                Ok(false) => break Poll::Nothing,
+                Err(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+            }
         };
         let word = &control.consumer_sleep.0;
+        // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
         let died = || seat.producers() == Peer::Died;
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
@@ -395,4 +430,18 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             Err(Stopped::PeerDied) => Err(PopError::PeerDied),
         }
     }
+}
+
+/// Makes a tombstone of what a dead producer has claimed at the consumer's position.
+fn mend(mender: &mut Mender, view: &View<Slots>, head: &Head) -> Result<bool, Corrupt> {
+    let (lane, control) = (view.lane(), view.control());
+    mender.mend(
+        control,
+        head.next(),
+        || head.is_claimed(control),
+        |producers| match repair::tombstone(&lane, control, head.next(), producers) {
+            Verdict::Settled => Repair::Done,
+            Verdict::Wait | Verdict::Orphan => Repair::Wait,
+        },
+    )
 }

@@ -1,5 +1,6 @@
 //! A slot on loan from the ring, to be written in place.
 
+use super::super::kind::{SoleProducer, Spsc};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::producer::Producer;
 use std::ops::{Deref, DerefMut};
@@ -10,13 +11,14 @@ use std::ops::{Deref, DerefMut};
 /// What was not written holds bytes of an earlier lap.
 #[derive(Debug)]
 #[must_use = "dropping a loan gives the slot back without sending anything"]
-pub struct Loan<'a, T: Element + ?Sized, M: Trust = Untrusted> {
-    producer: &'a mut Producer<T, M>,
+pub struct Loan<'a, T: Element + ?Sized, M: Trust = Untrusted, K: SoleProducer = Spsc<T>> {
+    producer: &'a mut Producer<T, M, K>,
 }
 
-impl<'a, T: Element + ?Sized, M: Trust> Loan<'a, T, M> {
+impl<'a, T: Element + ?Sized, M: Trust, K: SoleProducer> Loan<'a, T, M, K> {
     #[inline(always)]
-    pub(super) fn new(producer: &'a mut Producer<T, M>) -> Self {
+    pub(super) fn new(producer: &'a mut Producer<T, M, K>) -> Self {
+        producer.begin(1);
         Self { producer }
     }
 
@@ -47,7 +49,7 @@ impl<'a, T: Element + ?Sized, M: Trust> Loan<'a, T, M> {
     }
 }
 
-impl<M: Trust> Loan<'_, [u8], M> {
+impl<M: Trust, K: SoleProducer> Loan<'_, [u8], M, K> {
     /// Copies `bytes` to `offset` within the slot.
     ///
     /// # Panics
@@ -66,7 +68,7 @@ impl<M: Trust> Loan<'_, [u8], M> {
     }
 }
 
-impl<T: Element> Deref for Loan<'_, T, Trusted> {
+impl<T: Element, K: SoleProducer> Deref for Loan<'_, T, Trusted, K> {
     type Target = T;
 
     #[inline]
@@ -83,7 +85,7 @@ impl<T: Element> Deref for Loan<'_, T, Trusted> {
     }
 }
 
-impl<T: Element> DerefMut for Loan<'_, T, Trusted> {
+impl<T: Element, K: SoleProducer> DerefMut for Loan<'_, T, Trusted, K> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         let payload = self
@@ -97,7 +99,7 @@ impl<T: Element> DerefMut for Loan<'_, T, Trusted> {
     }
 }
 
-impl Deref for Loan<'_, [u8], Trusted> {
+impl<K: SoleProducer> Deref for Loan<'_, [u8], Trusted, K> {
     type Target = [u8];
 
     #[inline]
@@ -109,7 +111,7 @@ impl Deref for Loan<'_, [u8], Trusted> {
     }
 }
 
-impl DerefMut for Loan<'_, [u8], Trusted> {
+impl<K: SoleProducer> DerefMut for Loan<'_, [u8], Trusted, K> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         let payload = self.producer.view.lane().payload(self.producer.claimed(0));

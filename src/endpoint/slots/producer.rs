@@ -1,15 +1,18 @@
 //! The producing end.
 
+use super::super::kind::{Broadcast, SoleProducer, Spsc};
+use super::super::readers::Laggards;
 use super::super::seat::{Peer, Seat};
-use super::super::signal::{self, Signal};
+use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Stopped};
 use super::batch::LoanRun;
 use super::loan::Loan;
+use super::tail::SoleTail;
 use crate::error::{EndpointError, PushError, TryPushError};
 use crate::layout::participant::PRODUCER;
 use crate::ring::close;
-use crate::ring::spsc::{Room, Tail};
+use crate::ring::spsc::Room;
 use crate::segment::{Segment, Slots, View};
 use crate::wait::park::{self, Notified};
 use crate::wait::strategy::Wait;
@@ -17,13 +20,14 @@ use crossbeam_utils::CachePadded;
 use std::marker::PhantomData;
 use std::time::Instant;
 
-/// The producing end of a ring. There is one at a time; it may move between threads.
+/// The producing end of a ring of kind `K` that has one: [`Spsc`], [`Spmc`](crate::Spmc),
+/// [`Broadcast`](crate::Broadcast). There is one at a time; it may move between threads.
 ///
 /// Dropping it leaves in order, so that another producer can go on; [`Producer::close`] ends the stream.
 #[derive(Debug)]
-pub struct Producer<T: ?Sized, M = Untrusted> {
+pub struct Producer<T: Element + ?Sized, M = Untrusted, K: SoleProducer = Spsc<T>> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
-    tail: CachePadded<Tail>,
+    pub(super) tail: CachePadded<K::Tail>,
     pub(super) view: View<Slots>,
     signal: Signal,
     seat: Seat,
@@ -31,19 +35,20 @@ pub struct Producer<T: ?Sized, M = Untrusted> {
     trust: PhantomData<M>,
 }
 
-impl<T: Element + ?Sized> Producer<T, Untrusted> {
+impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         let mut seat = Seat::take(segment, &view, 0, PRODUCER)?;
         let control = view.control();
         if close::producer_closed(control) || close::consumer_closed(control) {
             return Err(EndpointError::Closed);
         }
-        let tail = Tail::resume(&view.lane(), control, segment.checked.geometry.capacity)?;
+        let capacity = segment.checked.geometry.capacity;
+        let tail = K::Tail::attach(view.lane(), control, &seat, capacity)?;
         seat.settle();
         signal::wake_up(&control.producer_sleep.0);
         Ok(Self {
             tail: CachePadded::new(tail),
-            signal: Signal::new(segment, true),
+            signal: Signal::new(segment, End::Producer),
             view,
             seat,
             element: PhantomData,
@@ -57,7 +62,7 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
     /// While this endpoint exists, every process that has the ring mapped
     /// * writes to it through this library, or by the rules of `docs/WIRE.md`, only;
     /// * does not truncate it.
-    pub unsafe fn trust_peers(self) -> Producer<T, Trusted> {
+    pub unsafe fn trust_peers(self) -> Producer<T, Trusted, K> {
         Producer {
             tail: self.tail,
             view: self.view,
@@ -69,7 +74,7 @@ impl<T: Element + ?Sized> Producer<T, Untrusted> {
     }
 }
 
-impl<T: Element, M: Trust> Producer<T, M> {
+impl<T: Element, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Pushes copies of as many of `values`, from the first, as are known to fit, at least one, and says how
     /// many. The consumer is notified once. The consumer announces freed slots a quarter of the ring at a
     /// time, so more may fit on the next call.
@@ -90,7 +95,7 @@ impl<T: Element, M: Trust> Producer<T, M> {
     }
 }
 
-impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
+impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Pushes a copy of `value`, or says why not. Never waits, never allocates; enters the kernel only to
     /// wake a sleeping consumer.
     ///
@@ -153,7 +158,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     fn put(&mut self, value: &T) {
         let lane = self.view.lane();
         self.tail
-            .put(&lane, |position| lane.write(position, value.as_bytes()));
+            .put(lane, |position| lane.write(position, value.as_bytes()));
         lane.prefetch_ahead(self.tail.next());
         self.notify();
     }
@@ -163,7 +168,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// # Errors
     /// [`TryPushError::Full`]: every slot holds a message that was not yet released.
     #[inline]
-    pub fn try_claim(&mut self) -> Result<Loan<'_, T, M>, TryPushError> {
+    pub fn try_claim(&mut self) -> Result<Loan<'_, T, M, K>, TryPushError> {
         if !self.tail.has_credit() {
             self.room_now()?;
         }
@@ -175,7 +180,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// # Errors
     /// [`PushError::PeerDied`] if there is no room and the consumer has died.
     #[inline]
-    pub fn claim(&mut self, wait: Wait) -> Result<Loan<'_, T, M>, PushError> {
+    pub fn claim(&mut self, wait: Wait) -> Result<Loan<'_, T, M, K>, PushError> {
         if !self.tail.has_credit() {
             self.wait_for_room(wait, None)?;
         }
@@ -191,7 +196,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
         &mut self,
         wait: Wait,
         deadline: Instant,
-    ) -> Result<Loan<'_, T, M>, PushError> {
+    ) -> Result<Loan<'_, T, M, K>, PushError> {
         if !self.tail.has_credit() {
             self.wait_for_room(wait, Some(deadline))?;
         }
@@ -206,7 +211,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     ///
     /// # Panics
     /// If `n` is 0.
-    pub fn try_claim_run(&mut self, n: usize) -> Result<LoanRun<'_, T, M>, TryPushError> {
+    pub fn try_claim_run(&mut self, n: usize) -> Result<LoanRun<'_, T, M, K>, TryPushError> {
         if !self.know_more_room(n)? {
             self.room_now()?;
         }
@@ -220,7 +225,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     ///
     /// # Panics
     /// If `n` is 0.
-    pub fn claim_run(&mut self, n: usize, wait: Wait) -> Result<LoanRun<'_, T, M>, PushError> {
+    pub fn claim_run(&mut self, n: usize, wait: Wait) -> Result<LoanRun<'_, T, M, K>, PushError> {
         // What is wrong with the ring, if anything, is what waiting finds out as well.
         if self.know_more_room(n) != Ok(true) {
             self.wait_for_room(wait, None)?;
@@ -239,7 +244,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Messages committed and not yet released: how far the consumer lags behind. Never less than it is.
     /// Reads a few of the consumer's lines.
     pub fn len(&self) -> u64 {
-        self.tail.len(&self.view.lane())
+        self.tail.len(self.view.lane(), self.view.control())
     }
 
     /// Whether the consumer has released everything. `true` stays true until the next commit.
@@ -294,7 +299,7 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     pub(super) fn publish_run(&mut self, n: u64) {
         let lane = self.view.lane();
         for _ in 0..n {
-            self.tail.publish(&lane);
+            self.tail.put(lane, |_| ());
             lane.prefetch_ahead(self.tail.next());
         }
         self.notify();
@@ -308,12 +313,19 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
         }
     }
 
-    /// Asks the gate if less than a run of `n` is known to be free. `false` if nothing is.
+    /// Says that the next `n` slots are being written.
+    #[inline(always)]
+    pub(super) fn begin(&self, n: u64) {
+        self.tail.begin(self.view.lane(), n);
+    }
+
+    /// Asks for more if less than a run of `n` is known to be free. `false` if nothing is.
     fn know_more_room(&mut self, n: usize) -> Result<bool, TryPushError> {
         if self.tail.credit() >= n as u64 {
             return Ok(true);
         }
-        match self.tail.refill(self.view.control()) {
+        let (lane, control) = (self.view.lane(), self.view.control());
+        match self.tail.refill(lane, control, n as u64, Care::Quick) {
             Room::Free(_) => Ok(true),
             Room::Full => Ok(self.tail.has_credit()),
             Room::Closed => Err(TryPushError::Closed),
@@ -324,11 +336,10 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
     /// Whether there is room, exactly, at this moment.
     #[cold]
     fn room_now(&mut self) -> Result<(), TryPushError> {
-        match self
-            .tail
-            .refill_exact(&self.view.lane(), self.view.control())
-        {
+        let (lane, control) = (self.view.lane(), self.view.control());
+        match self.tail.refill(lane, control, 1, Care::Thorough) {
             Room::Free(_) => Ok(()),
+            Room::Full if self.tail.refused(control) => Ok(()),
             Room::Full => Err(TryPushError::Full),
             Room::Closed => Err(TryPushError::Closed),
             Room::Corrupt(e) => Err(TryPushError::Corrupt(e)),
@@ -344,25 +355,26 @@ impl<T: Element + ?Sized, M: Trust> Producer<T, M> {
             seat,
             ..
         } = self;
-        let control = view.control();
-        let poll = |care, _: &Signal| {
-            let room = match care {
-                Care::Quick => tail.refill(control),
-                Care::Thorough => tail.refill_exact(&view.lane(), control),
-            };
-            match room {
-                Room::Free(_) => Some(Ok(())),
-                Room::Full => None,
-                Room::Closed => Some(Err(PushError::Closed)),
-                Room::Corrupt(e) => Some(Err(PushError::Corrupt(e))),
-            }
+        let (lane, control) = (view.lane(), view.control());
+        let poll = |care, _: &Signal| match tail.refill(lane, control, 1, care) {
+            Room::Free(_) => Some(Ok(())),
+            Room::Full => None,
+            Room::Closed => Some(Err(PushError::Closed)),
+            Room::Corrupt(e) => Some(Err(PushError::Corrupt(e))),
         };
         let word = &control.producer_sleep.0;
-        let died = || seat.consumer() == Peer::Died;
+        let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PushError::TimedOut),
             Err(Stopped::PeerDied) => Err(PushError::PeerDied),
         }
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Producer<T, M, Broadcast<T>> {
+    /// Changes what is done about lossless readers that are a whole ring behind.
+    pub fn laggards(&mut self, laggards: Laggards) {
+        self.tail.set_laggards(laggards);
     }
 }

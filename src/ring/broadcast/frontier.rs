@@ -118,10 +118,13 @@ impl Credit {
     /// None, for a producer that begins at `next` in a ring of `capacity` with the last `margin` positions of a lap
     /// never used. For the holder of its token.
     pub(crate) fn new(control: &Control, next: u64, capacity: u64, margin: u64) -> Self {
+        // Relaxed: the predecessor's; the kernel lock that changed hands orders it.
+        let told = control.tail.0.load(Relaxed);
+        // SeqCst B1: F(producer) of a predecessor that died before its own. Release B3: the same.
+        fence(SeqCst);
         Self {
             limit: next,
-            // Relaxed: the predecessor's; the kernel lock that changed hands orders it.
-            told: control.tail.0.load(Relaxed),
+            told,
             reach: capacity - margin,
             step: step(capacity),
         }
@@ -174,10 +177,7 @@ impl Credit {
 
     /// How many positions from `next` on the readers that are waited for leave free.
     fn free(&self, control: &Control, readers: &impl Cursors, next: u64) -> u64 {
-        let behind = laggards(control, readers, next)
-            .map(|(_, behind)| behind)
-            .max();
-        self.reach.saturating_sub(behind.unwrap_or(0))
+        self.reach.saturating_sub(lag(control, readers, next))
     }
 
     /// The readers that leave less than `need` positions from `next` on free.
@@ -199,13 +199,20 @@ impl Credit {
     }
 }
 
+/// How far the slowest reader that is waited for is behind `next`; 0 without any.
+pub(crate) fn lag(control: &Control, readers: &impl Cursors, next: u64) -> u64 {
+    let behind = laggards(control, readers, next).map(|(_, behind)| behind);
+    behind.max().unwrap_or(0)
+}
+
 /// The readers that are waited for, and how far each is behind `next`.
 fn laggards<'a>(
     control: &'a Control,
     readers: &'a impl Cursors,
     next: u64,
 ) -> impl Iterator<Item = (u32, u64)> + 'a {
-    let words = control.gating.0.iter().enumerate();
+    let used = readers.count().div_ceil(64) as usize;
+    let words = control.gating.0.iter().take(used).enumerate();
     words.flat_map(move |(w, word)| {
         // Acquire G3: pairs with the Release in `gate`.
         let mut bits = word.load(Acquire);

@@ -9,6 +9,7 @@
 //! frontier less a ring.
 
 pub(crate) mod frontier;
+mod marks;
 pub(crate) mod records;
 pub(crate) mod slots;
 

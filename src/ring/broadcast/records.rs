@@ -2,112 +2,26 @@
 //!
 //! The producer clears the place of its next header before it publishes a record, so behind the last record there is
 //! none. What a reader has copied is good if the frontier, looked at afterwards, is less than a ring ahead of it.
-//!
-//! A reader that was overtaken does not know where records begin. So with each new frontier the producer leaves a
-//! mark: the position of its next record, and how many came before. The number makes losses exact.
+//! Where records begin is in [`super::marks`].
 
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::frontier::{self, Credit, Cursors, frontier};
+use super::marks::{
+    Point, TRIES, by_age, is_intact, is_overtaken, leave_mark, mark, marks, nearest, step, walk,
+};
 use super::{Gone, Place, Room, Seen};
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control, MARKS};
 use crate::layout::participant::Participant;
 use crate::layout::record::{self, HEADER, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
+use core::cmp::Reverse;
 
-/// Position of a mark that is being written: no record begins there.
-const TORN: u64 = u64::MAX;
-
-/// Where a record begins, and how many came before it since creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Point {
-    position: u64,
-    sequence: u64,
-}
-
-/// Leaves the mark `point`, the `n`th.
-fn leave_mark(control: &Control, n: u64, point: Point) {
-    let mark = &control.marks.0[n as usize % MARKS];
-    // Relaxed, both: ordered by the fence and the last store.
-    mark.position.store(TORN, Relaxed);
-    // Release M1: whoever sees the new number, and then looks again, finds no old position.
-    fence(Release);
-    mark.sequence.store(point.sequence, Relaxed);
-    // Release M1: whoever sees the position sees the number.
-    mark.position.store(point.position, Release);
-}
-
-/// Mark `i`, if it can be read.
-fn mark(control: &Control, i: usize, shape: Shape) -> Option<Point> {
-    let mark = &control.marks.0[i];
-    // Acquire M1: pairs with the last Release in `leave_mark`.
-    let position = mark.position.load(Acquire);
-    // Relaxed: ordered by the fences on both sides.
-    let sequence = mark.sequence.load(Relaxed);
-    // Acquire M1: pairs with the fence in `leave_mark`.
-    fence(Acquire);
-    // Relaxed: as above.
-    let same = mark.position.load(Relaxed) == position;
-    (same && shape.is_aligned(position)).then_some(Point { position, sequence })
-}
-
-/// Whether what begins at `position` may have been overwritten by a producer whose frontier is `limit`. At the
-/// frontier itself it may have cleared the place of a header.
-#[inline(always)]
-fn is_overtaken(limit: u64, position: u64, shape: Shape) -> bool {
-    limit.wrapping_sub(position) as i64 >= shape.capacity.cast_signed()
-}
-
-/// The marks that are good to begin at, with the frontier they were compared with.
-fn marks(control: &Control, shape: Shape) -> impl Iterator<Item = Point> {
-    let limit = frontier(control);
-    (0..MARKS)
-        .filter_map(move |i| mark(control, i, shape))
-        .filter(move |point| {
-            let below = limit.wrapping_sub(point.position) as i64;
-            below >= 0 && !is_overtaken(limit, point.position, shape)
-        })
-}
-
-/// The mark nearest to `place`.
-fn nearest(control: &Control, shape: Shape, place: Place) -> Option<Point> {
-    let limit = frontier(control);
-    let below = |point: &Point| limit.wrapping_sub(point.position) as i64;
-    match place {
-        Place::Oldest => marks(control, shape).max_by_key(below),
-        Place::Newest => marks(control, shape).min_by_key(below),
-    }
-}
-
-/// One step from header to header. `None` where there is none. Good only if `point` was not overtaken, as seen
-/// afterwards.
-fn step(words: &impl Words, shape: Shape, point: Point) -> Option<Point> {
-    // Relaxed: ordered by the fence of whoever acts on it.
-    let word = words.at(point.position).load(Relaxed);
-    let total = shape.total(record::len(word));
-    if !record::is_header(word) || total > shape.room(point.position) {
-        return None;
-    }
-    Some(Point {
-        position: point.position.wrapping_add(total),
-        sequence: point.sequence + u64::from(record::is_ready(word)),
-    })
-}
-
-/// Walks from `from` to the last header, at most a ring. Gives the last record on the way and the place behind it.
-fn walk(words: &impl Words, shape: Shape, from: Point) -> (Option<Point>, Point) {
-    let (mut last, mut at) = (None, from);
-    while at.position.wrapping_sub(from.position) < shape.capacity {
-        let Some(next) = step(words, shape, at) else {
-            break;
-        };
-        if next.sequence != at.sequence {
-            last = Some(at);
-        }
-        at = next;
-    }
-    (last, at)
+/// What an onlooker sees: the place behind the newest record. For people.
+pub(crate) fn end(words: &impl Words, control: &Control, shape: Shape) -> u64 {
+    let newest = nearest(control, shape, Place::Newest);
+    newest.map_or(0, |mark| walk(words, shape, mark).1.position)
 }
 
 /// The producer's private half.
@@ -128,10 +42,11 @@ impl Tail {
         control: &Control,
         shape: Shape,
     ) -> Result<Self, Corrupt> {
-        // Of two marks at the same place any will do.
+        // Of two marks at the same place any will do. Their numbers would not tell which of two is the later, if only
+        // padding lies between.
         let newest = (0..MARKS)
             .filter_map(|i| Some((i, mark(control, i, shape)?)))
-            .max_by_key(|(_, point)| point.sequence);
+            .max_by(|(_, a), (_, b)| by_age(a, b));
         let Some((i, from)) = newest else {
             let found = frontier(control);
             return Err(Corrupt {
@@ -225,7 +140,7 @@ impl Tail {
     #[inline(always)]
     pub(crate) fn commit(&mut self, words: &impl Words, len: u32, tag: u16) {
         self.publish(words, record::ready(len, tag), self.shape.total(len));
-        self.at.sequence += 1;
+        self.at.sequence = self.at.sequence.wrapping_add(1);
     }
 
     #[inline(always)]
@@ -272,16 +187,25 @@ impl Reader {
         shape: Shape,
         place: Place,
     ) -> Option<Self> {
-        let mark = nearest(control, shape, place)?;
-        let at = match place {
-            Place::Oldest => mark,
-            Place::Newest => walk(words, shape, mark).1,
-        };
-        Some(Self {
+        for _ in 0..TRIES {
+            let mark = nearest(control, shape, place)?;
+            if place == Place::Oldest {
+                return Some(Self::begin(mark, shape));
+            }
+            let end = walk(words, shape, mark).1;
+            if is_intact(control, shape, mark) {
+                return Some(Self::begin(end, shape));
+            }
+        }
+        None
+    }
+
+    fn begin(at: Point, shape: Shape) -> Self {
+        Self {
             at,
             told: at.position,
             shape,
-        })
+        }
     }
 
     /// Begins at `position`, if a record begins there that can be read, or is the next one to be.
@@ -291,24 +215,34 @@ impl Reader {
         shape: Shape,
         position: u64,
     ) -> Result<Self, Gone> {
-        let oldest = nearest(control, shape, Place::Oldest);
-        let newest = nearest(control, shape, Place::Newest).map(|mark| walk(words, shape, mark).1);
-        let mut at = oldest;
-        while let Some(point) = at.filter(|point| point.position != position) {
-            let far = oldest.map_or(0, |oldest| point.position.wrapping_sub(oldest.position));
-            at = step(words, shape, point).filter(|_| far < shape.capacity);
+        for _ in 0..TRIES {
+            let Some(oldest) = nearest(control, shape, Place::Oldest) else {
+                break;
+            };
+            let mut at = oldest;
+            let mut far = 0;
+            while at.position != position && far < shape.capacity {
+                let Some(next) = step(words, shape, at) else {
+                    break;
+                };
+                at = next;
+                far = at.position.wrapping_sub(oldest.position);
+            }
+            if !is_intact(control, shape, oldest) {
+                continue;
+            }
+            if at.position == position {
+                return Ok(Self::begin(at, shape));
+            }
+            return Err(Gone {
+                oldest: oldest.position,
+                newest: at.position,
+            });
         }
-        match at {
-            Some(at) => Ok(Self {
-                at,
-                told: at.position,
-                shape,
-            }),
-            None => Err(Gone {
-                oldest: oldest.map_or(0, |point| point.position),
-                newest: newest.map_or(0, |point| point.position),
-            }),
-        }
+        Err(Gone {
+            oldest: 0,
+            newest: 0,
+        })
     }
 
     /// Where it looks next.
@@ -350,7 +284,14 @@ impl Reader {
             // written with a later frontier, that is seen below.
             fence(Acquire);
             if is_overtaken(frontier(control), position, self.shape) {
-                return self.overtaken(words, control, resume);
+                match self.overtaken(words, control, resume) {
+                    // Nothing but padding.
+                    Seen::Lost(0) => {
+                        passed += self.shape.align;
+                        continue;
+                    }
+                    lost => return lost,
+                }
             }
             if !is_there {
                 return match (word, closed) {
@@ -365,7 +306,7 @@ impl Reader {
             }
             self.at.position = position.wrapping_add(total);
             if record::is_ready(word) {
-                self.at.sequence += 1;
+                self.at.sequence = self.at.sequence.wrapping_add(1);
                 return Seen::Message(Copied { len, tag, position });
             }
             passed += total;
@@ -375,16 +316,11 @@ impl Reader {
 
     /// Goes on at `resume`.
     #[cold]
-    fn overtaken(
-        &mut self,
-        words: &impl Words,
-        control: &Control,
-        resume: Place,
-    ) -> Seen<Copied> {
+    fn overtaken(&mut self, words: &impl Words, control: &Control, resume: Place) -> Seen<Copied> {
         let there = Self::new(words, control, self.shape, resume).map(|reader| reader.at);
         let lost = there.map_or(0, |at| at.sequence.wrapping_sub(self.at.sequence));
         match there {
-            Some(at) if lost > 0 && lost <= i64::MAX as u64 => {
+            Some(at) if by_age(&at, &self.at).is_gt() && lost <= i64::MAX as u64 => {
                 self.at = at;
                 Seen::Lost(lost)
             }
@@ -398,29 +334,28 @@ impl Reader {
 
     /// Goes to the newest record, if there is one that was not read. Gives how many it has passed over.
     pub(crate) fn skip_to_newest(&mut self, words: &impl Words, control: &Control) -> u64 {
-        let from = match nearest(control, self.shape, Place::Newest) {
-            Some(mark) if mark.sequence > self.at.sequence => mark,
-            _ => self.at,
-        };
-        let Some(last) = walk(words, self.shape, from).0 else {
+        let mut marks = marks(control, self.shape);
+        // The newest first. It may have no record behind it yet.
+        marks.sort_unstable_by_key(|mark| Reverse(mark.map(|point| point.sequence)));
+        let ahead = marks.into_iter().flatten();
+        let ahead = ahead.filter(|mark| mark.sequence > self.at.sequence);
+        let found = ahead
+            .chain([self.at])
+            .find_map(|from| Some((from, walk(words, self.shape, from).0?)));
+        let Some((from, last)) = found else {
             return 0;
         };
-        // Acquire B3: as in `look`.
-        fence(Acquire);
         let skipped = last.sequence.wrapping_sub(self.at.sequence);
-        let is_good = !is_overtaken(frontier(control), from.position, self.shape);
-        if !is_good || skipped as i64 <= 0 {
+        if skipped as i64 <= 0 || !is_intact(control, self.shape, from) {
             return 0;
         }
         self.at = last;
         skipped
     }
 
-    /// Bytes published and not yet read, headers and padding included, as of the last mark; a hint.
+    /// Bytes published and not yet read, headers and padding included; a hint.
     pub(crate) fn lag_bytes(&self, words: &impl Words, control: &Control) -> u64 {
-        let newest = nearest(control, self.shape, Place::Newest);
-        let end = newest.map(|mark| walk(words, self.shape, mark).1.position);
-        let lag = end.map_or(0, |end| end.wrapping_sub(self.at.position));
+        let lag = end(words, control, self.shape).wrapping_sub(self.at.position);
         (lag as i64).max(0).cast_unsigned()
     }
 

@@ -173,8 +173,9 @@ impl Reader {
         start: u64,
         position: u64,
     ) -> Result<u64, Gone> {
-        let newest = tail(words, control, capacity);
+        // In this order: the frontier may move in between, and the newest is not before the oldest then.
         let oldest = oldest(control, capacity, start);
+        let newest = tail(words, control, capacity);
         if position.wrapping_sub(oldest) <= newest.wrapping_sub(oldest) {
             Ok(position)
         } else {
@@ -186,6 +187,11 @@ impl Reader {
     #[inline(always)]
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Slots of the ring.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// Has the next message copied by `copy`, which is given its position. `None` if it is not there, or was
@@ -221,13 +227,13 @@ impl Reader {
         words.at(self.next).load(Relaxed) == word::ready(self.next)
     }
 
-    /// Steps over the next message, which was read.
-    pub(crate) fn pass(&mut self) {
-        self.next = self.next.wrapping_add(1);
-    }
-
     /// What is at the next position. After a loss the reader is at `resume`.
-    pub(crate) fn look(&mut self, words: &impl Words, control: &Control, resume: Place) -> Seen<()> {
+    pub(crate) fn look(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        resume: Place,
+    ) -> Seen<()> {
         // Acquire X1: pairs with the Release in `close_producer`. Loaded before the word, so that a message committed
         // before the close is seen below.
         let closed = control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0;

@@ -36,11 +36,7 @@ pub(crate) struct Tail {
 impl Tail {
     /// Finds where the last producer stopped: behind what is committed from the head on. For the holder of the
     /// producer's token only. Whatever the predecessor had not committed is gone.
-    pub(crate) fn resume(
-        words: &impl Words,
-        control: &Control,
-        capacity: u64,
-    ) -> Self {
+    pub(crate) fn resume(words: &impl Words, control: &Control, capacity: u64) -> Self {
         let mut next = head::head(control);
         for _ in 0..capacity {
             // Acquire P1, C1: pairs with the Releases in `put` and `Run::release`. The predecessor's words are
@@ -83,7 +79,7 @@ impl Tail {
         let most = self
             .next
             .wrapping_add(more.max(LOOK_AHEAD).min(self.capacity));
-        while self.limit != most {
+        while most.wrapping_sub(self.limit) as i64 > 0 {
             // Acquire C1: pairs with the Release in `Run::release`: what the slot held was read.
             let found = words.at(self.limit).load(Acquire);
             if found != word::free(self.limit) {

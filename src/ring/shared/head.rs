@@ -8,7 +8,7 @@ use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::sides::Producers;
 use super::super::words::Words;
 use super::{Run, distance, tail};
-use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
+use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -19,7 +19,9 @@ use crate::sync::spin_hint;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nothing {
     /// Nothing is committed at the head. `claimed`: a producer has claimed it and not finished.
-    Empty { claimed: bool },
+    Empty {
+        claimed: bool,
+    },
     /// Closed, and every message was claimed. What a dead consumer had in its hands may come again.
     Drained,
     Corrupt(Corrupt),
@@ -134,10 +136,4 @@ fn nothing(
 pub(crate) fn is_ready(words: &impl Words, control: &Control) -> bool {
     // Relaxed: see above.
     committed_from(words, control.head.0.taken.load(Relaxed), 1) == 1
-}
-
-/// Whether producers have closed, for consumers of one producer: it closes no tail.
-pub(crate) fn is_closed(control: &Control) -> bool {
-    // Acquire X1: pairs with the Release in `close_producer`.
-    control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0
 }

@@ -15,6 +15,7 @@
 //! are owned by a consumer until released, positions from `head` to `tail` by a producer until committed.
 
 pub(crate) mod alone;
+pub(crate) mod fill;
 pub(crate) mod head;
 pub(crate) mod repair;
 pub(crate) mod tail;

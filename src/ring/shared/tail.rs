@@ -127,10 +127,3 @@ fn refusal(words: &impl Words, control: &Control, seen: u64) -> Result<u64, Refu
         found,
     }))
 }
-
-/// Whether there is room for one more. A hint: another producer may be quicker.
-pub(crate) fn has_room(words: &impl Words, control: &Control) -> bool {
-    // Relaxed: see above.
-    let tail = control.tail.0.load(Relaxed);
-    tail & CLOSED == 0 && free_from(words, word::position(tail), 1) == 1
-}

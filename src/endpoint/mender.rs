@@ -1,15 +1,11 @@
 //! What a consumer does about a claim that stays unfinished: asks the kernel whether its owner lives.
 
-use super::super::seat::Seat;
-use crate::layout::participant::Participant;
+use super::seat::{Seat, Side};
+use crate::layout::control::Control;
 use crate::os::clock;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
-use crate::ring::records::head::Head;
-use crate::ring::announce::{self, Announcements};
 use crate::ring::records::repair::Repair;
-use crate::segment::{Bytes, Segment, View};
-use crate::sync::Ordering::Acquire;
 
 /// How many vain looks of a consumer that never waits pass between two of the clock. Few, because they may be far
 /// apart.
@@ -24,8 +20,8 @@ const LONGEST_NS: u64 = 1_000_000;
 /// A consumer's memory of the claim it waits for.
 #[derive(Debug)]
 pub(super) struct Mender {
-    /// Entries of the table that may have claimed something.
-    producers: u32,
+    /// Those who may have claimed something.
+    producers: Side,
     /// The position of the unfinished claim, if there is one.
     at: Option<u64>,
     /// When to ask next, and how long to pause after that.
@@ -34,44 +30,11 @@ pub(super) struct Mender {
     looks: u32,
 }
 
-/// The participant table, with the kernel's word on who lives.
-struct Table<'a> {
-    view: &'a View<Bytes>,
-    seat: &'a Seat,
-    producers: u32,
-}
-
-impl Table<'_> {
-    fn entry(&self, i: u32) -> &Participant {
-        self.view.participant(i)
-    }
-}
-
-impl Announcements for Table<'_> {
-    fn count(&self) -> u32 {
-        self.producers
-    }
-
-    fn run(&self, i: u32) -> (u64, u64) {
-        let entry = self.entry(i);
-        // Acquire A2, both: pairs with the Release in `mpsc::Tail::claim`: whoever announces another run by now
-        // has finished the one before.
-        (
-            entry.announce.load(Acquire),
-            entry.announce_len.load(Acquire),
-        )
-    }
-
-    fn is_dead(&self, i: u32) -> bool {
-        !self.seat.is_held(i)
-    }
-}
-
 impl Mender {
-    /// For a consumer of the ring `segment`.
-    pub(super) fn new(segment: &Segment) -> Self {
+    /// For a consumer that sits on `seat`.
+    pub(super) fn new(seat: &Seat) -> Self {
         Self {
-            producers: segment.checked.geometry.places.producers,
+            producers: seat.producer_side(),
             at: None,
             next_ns: 0,
             pause_ns: FIRST_NS,
@@ -91,38 +54,35 @@ impl Mender {
         self.at.is_some()
     }
 
-    /// Looks after the next position, at which nothing was found. `true` if it is worth another look at once.
+    /// Looks after the position `next`, at which nothing was found. `is_claimed` says whether somebody has claimed it,
+    /// `repair` what may be done about it. `true` if it is worth another look at once.
     pub(super) fn mend(
         &mut self,
-        view: &View<Bytes>,
-        seat: &Seat,
-        head: &Head,
+        control: &Control,
+        next: u64,
+        is_claimed: impl FnOnce() -> bool,
+        repair: impl FnOnce(&Side) -> Repair,
     ) -> Result<bool, Corrupt> {
         let now = clock::monotonic_ns();
         if now < self.next_ns {
             return Ok(false);
         }
         // The next look sees it. Not another one at once: a hostile peer could undo it for ever.
-        close::finish_shared(view.control());
-        if !head.is_claimed(view.control()) {
+        close::finish_shared(control);
+        if !is_claimed() {
             self.at = None;
             self.next_ns = now.saturating_add(LOOK_NS);
             return Ok(false);
         }
-        if self.at != Some(head.next()) {
-            self.at = Some(head.next());
+        if self.at != Some(next) {
+            self.at = Some(next);
             self.pause_ns = FIRST_NS;
             self.next_ns = now.saturating_add(FIRST_NS);
             return Ok(false);
         }
         self.next_ns = now.saturating_add(self.pause_ns);
         self.pause_ns = (self.pause_ns * 2).min(LONGEST_NS);
-        let table = Table {
-            view,
-            seat,
-            producers: self.producers,
-        };
-        match head.repair(&view.strip(), view.control(), &table) {
+        match repair(&self.producers) {
             Repair::Done => Ok(true),
             Repair::Unclaimed | Repair::Wait => Ok(false),
             Repair::Corrupt(e) => Err(e),

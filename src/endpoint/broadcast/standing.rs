@@ -1,0 +1,127 @@
+//! What a reader is beside its position: a seat, whether it is waited for, and what it has counted.
+
+use super::super::seat::{Peer, Seat, Side};
+use super::super::signal::{End, Signal};
+use super::super::waiting::{self, Poll, Stopped};
+use super::join::Resume;
+use crate::error::{EndpointError, ReadError};
+use crate::layout::control::Control;
+use crate::layout::participant::{Participant, READER};
+use crate::ring::broadcast::{Seen, frontier};
+use crate::segment::{Regions, Segment};
+use crate::sync::Ordering::Relaxed;
+use crate::wait::strategy::Wait;
+use std::time::Instant;
+
+/// A seat among the readers.
+#[derive(Debug)]
+pub(super) struct Standing {
+    seat: Seat,
+    place: u32,
+    pub(super) signal: Signal,
+    producers: Side,
+    pub(super) resume: Resume,
+    pub(super) received: u64,
+    pub(super) lost: u64,
+    pub(super) skipped: u64,
+}
+
+impl Standing {
+    /// Takes a place. The producer does not wait for its owner.
+    pub(super) fn take(segment: &Segment, regions: &Regions) -> Result<Self, EndpointError> {
+        let seats = regions.consumer_seats();
+        let first = seats.start;
+        // What a dead reader leaves is a bit, which the next owner of its entry clears.
+        let mut seat = Seat::take_any(segment, regions, seats, READER, |_| true)?;
+        let place = seat.place(first);
+        frontier::ungate(regions.control(), place);
+        // Relaxed: for people.
+        seat.entry().announce_len.store(0, Relaxed);
+        seat.settle();
+        Ok(Self {
+            producers: seat.producer_side(),
+            seat,
+            place,
+            signal: Signal::new(segment, End::Consumer),
+            resume: Resume::default(),
+            received: 0,
+            lost: 0,
+            skipped: 0,
+        })
+    }
+
+    /// The place, and the entry in which the position is published.
+    pub(super) fn gate(&self) -> (u32, &Participant) {
+        (self.place, self.seat.entry())
+    }
+
+    /// The entry in which the position is published.
+    #[inline(always)]
+    pub(super) fn entry(&self) -> &Participant {
+        self.seat.entry()
+    }
+
+    /// Whether the producer waits for this reader.
+    pub(super) fn is_waited_for(&self, control: &Control) -> bool {
+        frontier::is_gating(control, self.place)
+    }
+
+    /// Stops the producer from waiting.
+    pub(super) fn ungate(&self, control: &Control) {
+        frontier::ungate(control, self.place);
+        self.signal.rouse(&control.producer_sleep.0);
+    }
+
+    /// Counts `lost` messages.
+    pub(super) fn lose(&mut self, lost: u64) {
+        self.lost += lost;
+        // Relaxed: for people.
+        self.entry().announce_len.store(self.lost, Relaxed);
+    }
+
+    /// The producer.
+    pub(super) fn producer(&self) -> Peer {
+        self.producers.state()
+    }
+
+    /// Waits until `look` sees something.
+    pub(super) fn wait_for<M>(
+        &mut self,
+        control: &Control,
+        wait: Wait,
+        deadline: Option<Instant>,
+        mut look: impl FnMut(&Participant, &Signal) -> Seen<M>,
+    ) -> Result<M, ReadError> {
+        let Self {
+            seat,
+            signal,
+            producers,
+            ..
+        } = self;
+        let poll = |_, signal: &Signal| match look(seat.entry(), signal) {
+            Seen::Message(message) => Poll::Found(Ok(message)),
+            Seen::Lost(lost) => Poll::Found(Err(ReadError::Lost(lost))),
+            Seen::Closed => Poll::Found(Err(ReadError::Closed)),
+            Seen::Corrupt(e) => Poll::Found(Err(ReadError::Corrupt(e))),
+            Seen::Empty => Poll::Nothing,
+        };
+        let word = &control.consumer_sleep.0;
+        let died = || producers.state() == Peer::Died;
+        let found = match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(found) => found,
+            Err(Stopped::TimedOut) => Err(ReadError::TimedOut),
+            Err(Stopped::PeerDied) => Err(ReadError::PeerDied),
+        };
+        if let Err(ReadError::Lost(lost)) = found {
+            self.lose(lost);
+        }
+        found
+    }
+
+    /// Leaves the producer alone. To be called when the reader goes, unless it is a forked child's copy.
+    pub(super) fn leave(&self, control: &Control) {
+        if self.seat.is_ours() && self.is_waited_for(control) {
+            self.ungate(control);
+        }
+    }
+}

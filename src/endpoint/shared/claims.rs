@@ -1,0 +1,173 @@
+//! The producing half of an endpoint that shares the tail, whatever it carries.
+
+use super::super::seat::{Peer, Seat, Side};
+use super::super::signal::{End, Signal};
+use super::super::table::Others;
+use super::super::waiting::{self, Stopped};
+use crate::error::{EndpointError, PushError, TryPushError};
+use crate::layout::control::CLOSED_BY_PRODUCER;
+use crate::layout::participant::{PRODUCER, Participant};
+use crate::ring::shared::tail::{self, Refusal};
+use crate::ring::shared::{Run, repair};
+use crate::ring::{announce, close};
+use crate::segment::{Segment, Slots, View};
+use crate::wait::strategy::Wait;
+use std::time::Instant;
+
+/// How many slots ahead of its claims it asks for lines. Farther ahead others would write them first.
+const AHEAD: u64 = 4;
+
+/// A seat among the producers, and what its owner has claimed.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) view: View<Slots>,
+    /// What was claimed and not committed: of a loan, or of one that was forgotten.
+    pub(super) run: Run,
+    pub(super) signal: Signal,
+    pub(super) seat: Seat,
+}
+
+impl Claims {
+    pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let capacity = segment.checked.geometry.capacity;
+        let (lane, control) = (view.lane(), view.control());
+        let producers = Side::new(segment, &view, view.producer_seats());
+        let settled = |entry: &Participant| {
+            let others = Others {
+                side: &producers,
+                except: [entry, entry],
+            };
+            repair::settle_claims(&lane, control, capacity, announce::run(entry), &others)
+        };
+        let mut seat = Seat::take_any(segment, &view, view.producer_seats(), PRODUCER, settled)?;
+        if close::producer_closed(control) || close::consumer_closed(control) {
+            return Err(EndpointError::Closed);
+        }
+        // What the entry's last owner announced is settled; nobody shall wait for it.
+        announce::withdraw(seat.entry());
+        seat.settle();
+        Ok(Self {
+            run: Run::NONE,
+            signal: Signal::new(segment, End::Producer),
+            view,
+            seat,
+        })
+    }
+
+    /// Claims up to `most` slots, at least one.
+    #[inline(always)]
+    pub(super) fn claim_now(&mut self, most: u64) -> Result<(), TryPushError> {
+        if !self.run.is_empty() {
+            // Of a loan that was forgotten.
+            self.abort();
+        }
+        let (lane, control) = (self.view.lane(), self.view.control());
+        match tail::claim(&lane, control, self.seat.entry(), most) {
+            Ok(run) => {
+                self.run = run;
+                Ok(())
+            }
+            Err(Refusal::Full) => Err(TryPushError::Full),
+            Err(Refusal::Closed) => Err(TryPushError::Closed),
+            Err(Refusal::Corrupt(e)) => Err(TryPushError::Corrupt(e)),
+        }
+    }
+
+    /// Claims up to `most` slots, at least one, waiting for the first as `wait` says.
+    #[inline(always)]
+    pub(super) fn claim_wait(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PushError> {
+        match self.claim_now(most) {
+            Ok(()) => Ok(()),
+            Err(_) => self.claim_slow(most, wait, deadline),
+        }
+    }
+
+    #[cold]
+    fn claim_slow(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PushError> {
+        let Self {
+            run,
+            view,
+            signal,
+            seat,
+        } = self;
+        let (lane, control) = (view.lane(), view.control());
+        let mine = seat.entry();
+        let poll = |_, _: &Signal| match tail::claim(&lane, control, mine, most) {
+            Ok(claimed) => {
+                *run = claimed;
+                Some(Ok(()))
+            }
+            Err(Refusal::Full) => None,
+            Err(Refusal::Closed) => Some(Err(PushError::Closed)),
+            Err(Refusal::Corrupt(e)) => Some(Err(PushError::Corrupt(e))),
+        };
+        let word = &control.producer_sleep.0;
+        let died = || seat.consumer() == Peer::Died;
+        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(verdict) => verdict,
+            Err(Stopped::TimedOut) => Err(PushError::TimedOut),
+            Err(Stopped::PeerDied) => Err(PushError::PeerDied),
+        }
+    }
+
+    /// Writes `bytes` as the one message of the claim, and publishes it.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        let lane = self.view.lane();
+        let position = self.run.next;
+        lane.write(position, bytes);
+        self.run.commit(&lane);
+        lane.prefetch(position.wrapping_add(AHEAD));
+        self.notify();
+    }
+
+    /// Publishes the first `n` messages of the claim, which were written, and gives up the others.
+    #[inline]
+    pub(super) fn commit(&mut self, n: u64) {
+        let lane = self.view.lane();
+        for _ in 0..n {
+            self.run.commit(&lane);
+        }
+        self.run.abort(&lane);
+        lane.prefetch(self.run.end.wrapping_add(AHEAD));
+        self.notify();
+    }
+
+    /// Gives up what is left of the claim.
+    pub(super) fn abort(&mut self) {
+        // In a forked child the claim is the parent's.
+        if !self.run.is_empty() && self.seat.is_ours() {
+            self.commit(0);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn notify(&mut self) {
+        // Whether the consumer is gone is what the next claim finds out.
+        let _ = self.signal.notify(&self.view.control().consumer_sleep.0);
+    }
+
+    pub(super) fn close(self) {
+        let control = self.view.control();
+        close::close_shared(control, CLOSED_BY_PRODUCER);
+        self.signal.rouse_own_side(&control.producer_sleep.0);
+        self.signal.rouse(&control.consumer_sleep.0);
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // Of a loan that was forgotten.
+        self.abort();
+    }
+}

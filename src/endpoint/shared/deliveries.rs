@@ -1,0 +1,297 @@
+//! The consuming half of an endpoint that shares the head, whatever it carries.
+//!
+//! What it has claimed is announced until it was released, so that another consumer can take it over should this one die.
+
+use super::super::mender::Mender;
+use super::super::seat::{Peer, Seat, Side};
+use super::super::signal::{End, Signal};
+use super::super::table::Others;
+use super::super::waiting::{self, Care, Poll, Stopped};
+use super::orphans::{Orphan, Orphans};
+use crate::error::{EndpointError, PopError, TryPopError};
+use crate::layout::control::CLOSED_BY_CONSUMER;
+use crate::layout::participant::{CONSUMER, Participant};
+use crate::ring::corrupt::Corrupt;
+use crate::ring::records::repair::Repair;
+use crate::ring::shared::head::{self, Nothing};
+use crate::ring::shared::repair::{self, Verdict};
+use crate::ring::shared::{Run, tail};
+use crate::ring::sides::Producers;
+use crate::ring::{announce, close};
+use crate::segment::{Segment, Slots, View};
+use crate::wait::strategy::Wait;
+use std::time::Instant;
+
+/// How many slots ahead of its claims it asks for lines: it will hand them back.
+const AHEAD: u64 = 8;
+
+/// A seat among the consumers, and what its owner has claimed.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    pub(super) hands: Hands,
+    signal: Signal,
+}
+
+/// The same without the means to wake others.
+#[derive(Debug)]
+pub(super) struct Hands {
+    pub(super) view: View<Slots>,
+    /// What was claimed and not yet released.
+    pub(super) run: Run,
+    pub(super) capacity: u64,
+    producers: Producers,
+    /// Whether the run was in the hands of a consumer that died.
+    pub(super) redelivered: bool,
+    mender: Mender,
+    orphans: Orphans,
+    pub(super) seat: Seat,
+}
+
+/// What came of looking for a message.
+enum Found {
+    /// There is one at the run's next position.
+    Message,
+    Nothing(Nothing),
+}
+
+impl Hands {
+    /// Claims up to `most` messages if none is in hand, and makes sure that the next one is no tombstone.
+    #[inline(always)]
+    fn find(&mut self, most: u64, signal: &Signal) -> Found {
+        loop {
+            let (lane, control) = (self.view.lane(), self.view.control());
+            if self.run.is_empty() {
+                if self.orphans.has_inherited() {
+                    return Found::Nothing(Nothing::Empty { claimed: true });
+                }
+                match head::take(&lane, control, self.seat.entry(), most, self.producers) {
+                    Ok(run) => {
+                        self.run = run;
+                        self.redelivered = false;
+                        if run.len() > 1 {
+                            lane.prefetch_run(run.next, run.len());
+                        }
+                    }
+                    Err(nothing) => return Found::Nothing(nothing),
+                }
+            }
+            if !self.run.is_skipped(&lane) {
+                return Found::Message;
+            }
+            self.release(signal);
+        }
+    }
+
+    /// Hands the slot of the message in hand back.
+    #[inline(always)]
+    fn release(&mut self, signal: &Signal) {
+        let lane = self.view.lane();
+        lane.prefetch(self.run.next.wrapping_add(AHEAD));
+        self.run.release(&lane, self.capacity);
+        let _ = signal.notify(&self.view.control().producer_sleep.0);
+    }
+
+    /// What [`Hands::find`] did not find, after clearing up after the dead; now and then only, unless `thorough`.
+    fn find_slow(&mut self, most: u64, thorough: bool, signal: &Signal) -> Found {
+        loop {
+            let nothing = match self.find(most, signal) {
+                Found::Nothing(nothing) => nothing,
+                found => return found,
+            };
+            let again = match nothing {
+                Nothing::Corrupt(_) => false,
+                _ if self.orphans.has_inherited() => self.adopt(true),
+                Nothing::Drained => self.adopt(true),
+                Nothing::Empty { .. } if thorough || self.mender.now_and_then() => {
+                    match self.mend() {
+                        Ok(mended) => mended || self.adopt(false),
+                        Err(e) => return Found::Nothing(Nothing::Corrupt(e)),
+                    }
+                }
+                Nothing::Empty { .. } => false,
+            };
+            if again {
+                continue;
+            }
+            return Found::Nothing(match nothing {
+                // Somebody is taking care of what may come again.
+                Nothing::Drained if self.orphans.may_come() => Nothing::Empty { claimed: true },
+                nothing => nothing,
+            });
+        }
+    }
+
+    /// Makes a tombstone of what a dead producer has claimed at the head. `true` if it is worth another look.
+    fn mend(&mut self) -> Result<bool, Corrupt> {
+        if self.producers == Producers::One {
+            return Ok(false);
+        }
+        let (lane, control) = (self.view.lane(), self.view.control());
+        let position = head::head(control);
+        self.mender.mend(
+            control,
+            position,
+            || tail::is_claimed(control, position),
+            |producers| match repair::tombstone(&lane, control, position, producers) {
+                Verdict::Settled => Repair::Done,
+                Verdict::Wait | Verdict::Orphan => Repair::Wait,
+            },
+        )
+    }
+
+    /// Takes over a message that was in the hands of a consumer that died, if there is one; looked for now and then
+    /// only, unless it is to be `now`. `true` if there is something in hand.
+    fn adopt(&mut self, now: bool) -> bool {
+        let (lane, control) = (self.view.lane(), self.view.control());
+        match self.orphans.adopt(&lane, control, self.seat.entry(), now) {
+            Orphan::At(position) => {
+                self.run = Run {
+                    next: position,
+                    end: position.wrapping_add(1),
+                };
+                self.redelivered = true;
+                true
+            }
+            Orphan::Settled => true,
+            Orphan::None => false,
+        }
+    }
+}
+
+impl Deliveries {
+    pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let geometry = &segment.checked.geometry;
+        let capacity = geometry.capacity;
+        let (lane, control) = (view.lane(), view.control());
+        let consumers = Side::new(segment, &view, view.consumer_seats());
+        let settled = |entry: &Participant| {
+            let others = Others {
+                side: &consumers,
+                except: [entry, entry],
+            };
+            let run = announce::run(entry);
+            repair::first_orphan(&lane, control, capacity, run, &others) == Err(true)
+        };
+        let mut seat =
+            Seat::take_any_or_inherit(segment, &view, view.consumer_seats(), CONSUMER, settled)?;
+        if close::consumer_closed(control) && tail::ahead_of(control, head::head(control)) == 0 {
+            return Err(EndpointError::Closed);
+        }
+        let orphans = Orphans::new(&seat, &lane, control, capacity);
+        seat.settle();
+        let signal = Signal::new(segment, End::Consumer);
+        // Producers may sleep for want of what the predecessor released last.
+        signal.rouse(&control.producer_sleep.0);
+        Ok(Self {
+            hands: Hands {
+                run: Run::NONE,
+                capacity,
+                producers: Producers::of(geometry.kind),
+                redelivered: false,
+                mender: Mender::new(&seat),
+                orphans,
+                view,
+                seat,
+            },
+            signal,
+        })
+    }
+
+    /// Makes sure that a message is in hand, claiming up to `most`.
+    #[inline(always)]
+    pub(super) fn find_now(&mut self, most: u64) -> Result<(), TryPopError> {
+        match self.hands.find(most, &self.signal) {
+            Found::Message => Ok(()),
+            Found::Nothing(_) => self.find_now_slow(most),
+        }
+    }
+
+    #[cold]
+    fn find_now_slow(&mut self, most: u64) -> Result<(), TryPopError> {
+        match self.hands.find_slow(most, false, &self.signal) {
+            Found::Message => Ok(()),
+            Found::Nothing(Nothing::Empty { .. }) => Err(TryPopError::Empty),
+            Found::Nothing(Nothing::Drained) => Err(TryPopError::Closed),
+            Found::Nothing(Nothing::Corrupt(e)) => Err(TryPopError::Corrupt(e)),
+        }
+    }
+
+    /// Makes sure that a message is in hand, waiting for one as `wait` says.
+    #[inline(always)]
+    pub(super) fn find_wait(
+        &mut self,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
+        match self.hands.find(1, &self.signal) {
+            Found::Message => Ok(()),
+            Found::Nothing(_) => self.find_wait_slow(wait, deadline),
+        }
+    }
+
+    #[cold]
+    fn find_wait_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        let Self { hands, signal } = self;
+        let view = hands.view.clone();
+        let producers = hands.seat.producer_side();
+        let poll = |care, signal: &Signal| {
+            let found = match care {
+                Care::Quick => hands.find(1, signal),
+                Care::Thorough => hands.find_slow(1, true, signal),
+            };
+            match (found, care) {
+                (Found::Message, _) => Poll::Found(Ok(())),
+                (Found::Nothing(Nothing::Corrupt(e)), _) => Poll::Found(Err(PopError::Corrupt(e))),
+                (Found::Nothing(Nothing::Drained), Care::Thorough) => {
+                    Poll::Found(Err(PopError::Closed))
+                }
+                (Found::Nothing(Nothing::Empty { claimed: true }), _) => Poll::Soon,
+                (Found::Nothing(_), _) => Poll::Nothing,
+            }
+        };
+        let word = &view.control().consumer_sleep.0;
+        let died = || producers.state() == Peer::Died;
+        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
+            Ok(verdict) => verdict,
+            Err(Stopped::TimedOut) => Err(PopError::TimedOut),
+            Err(Stopped::PeerDied) => Err(PopError::PeerDied),
+        }
+    }
+
+    /// Hands the slot of the message in hand back.
+    #[inline(always)]
+    pub(super) fn release(&mut self) {
+        self.hands.release(&self.signal);
+    }
+
+    /// Passes over tombstones in hand. Whether a message is left.
+    #[inline]
+    pub(super) fn has_message(&mut self) -> bool {
+        while !self.hands.run.is_empty() {
+            if !self.hands.run.is_skipped(&self.hands.view.lane()) {
+                return true;
+            }
+            self.release();
+        }
+        false
+    }
+
+    pub(super) fn close(self) {
+        let control = self.hands.view.control();
+        match self.hands.producers {
+            Producers::One => close::close_consumer(control),
+            Producers::Many => close::close_shared(control, CLOSED_BY_CONSUMER),
+        }
+        self.signal.rouse_own_side(&control.consumer_sleep.0);
+        self.signal.rouse(&control.producer_sleep.0);
+    }
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        if !self.run.is_empty() || self.orphans.has_inherited() {
+            // Somebody else shall take over what is in hand: to them it looks like a death.
+            self.seat.abandon();
+        }
+    }
+}
