@@ -7,6 +7,7 @@
 use super::copy;
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::Geometry;
+use crate::layout::header;
 use crate::layout::word;
 use crate::ring::words::Words;
 use crate::sync::{AtomicU64, Ordering};
@@ -15,9 +16,27 @@ use std::mem::{MaybeUninit, size_of};
 use std::ptr::NonNull;
 use zerocopy::FromBytes;
 
-/// How far ahead of its tail the producer asks for lines, in bytes, but at least one slot, and how much of a
+/// How far ahead of its tail the only producer asks for lines, in bytes, but at least one slot, and how much of a
 /// large slot it asks for. Sixteen transfers between cores overlap; see "Prefetch" in ARCHITECTURE.md for the measurements.
 const PREFETCH_BYTES: u64 = 1024;
+
+/// How far ahead producers ask for lines where others exchange: in lines of a cache. Each exchange waits for all stores
+/// before it, so lines that are late cost all. Measured, not derived; see there as well.
+const fn lines_ahead(kind: u32) -> u64 {
+    match kind {
+        header::KIND_MPSC => 4,
+        header::KIND_SPMC => 2,
+        header::KIND_MPMC => 5,
+        _ => PREFETCH_BYTES / LINE_BYTES,
+    }
+}
+
+/// How far ahead consumers that share the head ask for the lines that they will hand back, in lines.
+const LINES_BACK: u64 = 16;
+/// Bytes of a line.
+const LINE_BYTES: u64 = 64;
+/// Lines to ask for at a time, at most.
+const MOST_AT_ONCE: u64 = 32;
 
 /// What a caller did wrong who brings bytes of another size.
 const WRONG_SIZE: &str = "a message has exactly the ring's slot size";
@@ -39,6 +58,8 @@ pub(crate) struct Slots {
     shared_mask: u64,
     /// Bytes of that slot to prefetch beyond its first line.
     ahead_bytes: usize,
+    /// Slots ahead that consumers who share the head prefetch.
+    back: u64,
 }
 
 /// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
@@ -51,7 +72,10 @@ pub(crate) struct Lane<'a> {
 
 impl Data for Slots {
     fn new(first: NonNull<u8>, geometry: &Geometry) -> Self {
-        let ahead = (PREFETCH_BYTES / geometry.stride).max(1);
+        let slots = |lines: u64| (lines * LINE_BYTES / geometry.stride).max(1);
+        let ahead = slots(lines_ahead(geometry.kind));
+        // Small rings do without.
+        let is_large = slots(LINES_BACK) * 4 <= geometry.capacity;
         // The positions that begin a line, or next to none.
         let mask = |wanted| match wanted {
             true => (64 / geometry.stride).max(1) - 1,
@@ -64,8 +88,9 @@ impl Data for Slots {
             payload_offset: u64::from(geometry.payload_offset),
             payload_bytes: geometry.payload_bytes as usize,
             ahead,
-            ahead_mask: mask(ahead * 4 <= geometry.capacity),
-            shared_mask: mask(ahead * 4 <= geometry.capacity && geometry.stride < 64),
+            ahead_mask: mask(is_large),
+            shared_mask: mask(is_large && geometry.stride < LINE_BYTES),
+            back: slots(LINES_BACK),
             ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
         }
     }
@@ -142,19 +167,23 @@ impl Lane<'_> {
         }
     }
 
-    /// Asks for the first line of the slot of `position`, to be written, in a ring large enough to look ahead.
+    /// Asks for the line of a slot some messages after `position`, to be handed back.
     #[inline(always)]
-    pub(crate) fn prefetch(self, position: u64) {
-        if self.slots.ahead_mask != u64::MAX {
-            prefetch_for_write(self.slot(position));
+    pub(crate) fn prefetch_back(self, position: u64) {
+        if position & self.slots.ahead_mask == 0 {
+            prefetch_for_write(self.slot(position.wrapping_add(self.slots.back)));
         }
     }
 
-    /// Asks for the first lines of `n` slots from `position` on, to be written; of no more than arrive at a time.
+    /// Asks for the lines of the run of `n` slots that comes after the next one, to be written, seen from the end of a
+    /// run. The next one is too late, or somebody else's.
     #[inline]
-    pub(crate) fn prefetch_run(self, position: u64, n: u64) {
-        for i in 0..n.min(32) {
-            prefetch_for_write(self.slot(position.wrapping_add(i)));
+    pub(crate) fn prefetch_run(self, end: u64, n: u64) {
+        for i in 0..n.min(MOST_AT_ONCE) {
+            let position = end.wrapping_add(n).wrapping_add(i);
+            if position & self.slots.ahead_mask == 0 {
+                prefetch_for_write(self.slot(position));
+            }
         }
     }
 

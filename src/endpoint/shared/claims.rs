@@ -14,9 +14,6 @@ use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
 use std::time::Instant;
 
-/// How many slots ahead of its claims it asks for lines. Farther ahead others would write them first.
-const AHEAD: u64 = 4;
-
 /// A seat among the producers, and what its owner has claimed.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -127,7 +124,7 @@ impl Claims {
         let position = self.run.next;
         lane.write(position, bytes);
         self.run.commit(&lane);
-        lane.prefetch(position.wrapping_add(AHEAD));
+        lane.prefetch_ahead(position);
         self.notify();
     }
 
@@ -139,7 +136,11 @@ impl Claims {
             self.run.commit(&lane);
         }
         self.run.abort(&lane);
-        lane.prefetch(self.run.end.wrapping_add(AHEAD));
+        if n > 1 {
+            lane.prefetch_run(self.run.end, n);
+        } else {
+            lane.prefetch_ahead(self.run.end);
+        }
         self.notify();
     }
 

@@ -22,9 +22,6 @@ use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
 use std::time::Instant;
 
-/// How many slots ahead of its claims it asks for lines: it will hand them back.
-const AHEAD: u64 = 8;
-
 /// A seat among the consumers, and what its owner has claimed.
 #[derive(Debug)]
 pub(super) struct Deliveries {
@@ -68,9 +65,6 @@ impl Hands {
                     Ok(run) => {
                         self.run = run;
                         self.redelivered = false;
-                        if run.len() > 1 {
-                            lane.prefetch_run(run.next, run.len());
-                        }
                     }
                     Err(nothing) => return Found::Nothing(nothing),
                 }
@@ -86,7 +80,7 @@ impl Hands {
     #[inline(always)]
     fn release(&mut self, signal: &Signal) {
         let lane = self.view.lane();
-        lane.prefetch(self.run.next.wrapping_add(AHEAD));
+        lane.prefetch_back(self.run.next);
         self.run.release(&lane, self.capacity);
         let _ = signal.notify(&self.view.control().producer_sleep.0);
     }
