@@ -3,6 +3,7 @@
 //! Here the two legs meet: positions come from `ring`, bytes from `segment`, waiting from `wait`.
 
 mod broadcast;
+mod constructors;
 pub(crate) mod kind;
 mod mender;
 mod options;
@@ -19,14 +20,14 @@ mod typed;
 mod waiting;
 
 pub use broadcast::{Join, JoinError, Reader, RecordReader, Resume};
+pub use constructors::{
+    broadcast, broadcast_records, mpmc, mpsc, mpsc_records, spmc, spsc, spsc_records,
+};
 pub use kind::{
     Broadcast, BroadcastKind, BroadcastRecords, Kind, ManyConsumers, ManyProducers, Mpmc, Mpsc,
     MpscRecords, RecordKind, RecordQueue, SlotKind, SoleProducer, Spmc, Spsc, SpscRecords,
 };
-pub use options::{
-    Options, Parking, WaitBackend, broadcast, broadcast_records, mpmc, mpsc, mpsc_records, spmc,
-    spsc, spsc_records,
-};
+pub use options::{Options, Parking, WaitBackend};
 pub use readers::Laggards;
 pub use ring::Ring;
 pub use seat::Peer;
