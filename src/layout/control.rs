@@ -118,6 +118,7 @@ impl Control {
             header::KIND_BROADCAST => self.tail.0.store(position, Relaxed),
             header::KIND_SPMC => self.head.0.taken.store(position, Relaxed),
             _ => {
+                // Relaxed, both: as above.
                 self.tail.0.store(word::free(position), Relaxed);
                 self.head.0.taken.store(position, Relaxed);
             }
@@ -132,6 +133,7 @@ impl Control {
         self.head.0.wiped.store(position, Relaxed);
         self.tail.0.store(position, Relaxed);
         for mark in &self.marks.0 {
+            // Relaxed: as above.
             mark.position.store(position, Relaxed);
         }
     }

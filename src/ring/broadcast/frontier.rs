@@ -16,7 +16,7 @@
 use super::Room;
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
-use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::fence;
 
 /// The readers that a producer may have to wait for.
@@ -90,7 +90,7 @@ pub(crate) fn gate<E>(
         };
         publish(mine, position);
         // Release G3: whoever sees the bit sees the position.
-        word.fetch_or(bit, AcqRel);
+        word.fetch_or(bit, Release);
         // SeqCst B1: F(reader) of the case split above; its partner is in `Credit::refill`.
         fence(SeqCst);
         // Relaxed: ordered by the fence. From the second round on the producer is held by the round before, so
