@@ -75,11 +75,7 @@ impl Readers {
     fn bury(&self, control: &Control, in_the_way: impl Iterator<Item = u32>) -> bool {
         let side = &self.side;
         in_the_way.fold(false, |buried, i| {
-            buried
-                | side.bury(i, |_| {
-                    frontier::ungate(control, i);
-                    true
-                })
+            buried | side.if_vacant(i, || frontier::ungate(control, i))
         })
     }
 
@@ -166,7 +162,11 @@ impl SoleTail for BroadcastTail {
         for i in self.tail.in_the_way(control, &self.readers.side) {
             frontier::ungate(control, i);
         }
-        self.look(control, 1) == Room::Free
+        let room = self.look(control, 1) == Room::Free;
+        if room {
+            self.readers.refusals = 0;
+        }
+        room
     }
 
     #[inline(always)]
@@ -288,6 +288,7 @@ impl Tail for BroadcastRecordTail {
         for i in self.tail.in_the_way(control, &self.readers.side, total) {
             frontier::ungate(control, i);
         }
+        self.readers.refusals = 0;
         true
     }
 

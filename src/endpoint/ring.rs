@@ -95,8 +95,7 @@ impl<T: Element + ?Sized> Ring<Spmc<T>> {
     /// Takes one of the consuming ends.
     ///
     /// # Errors
-    /// [`EndpointError::NoPlace`] if there is none left; [`EndpointError::Closed`] after a consumer has closed the ring
-    /// and everything was taken.
+    /// [`EndpointError::NoPlace`] if there is none left.
     pub fn consumer(&self) -> Result<SharedConsumer<T>, EndpointError> {
         SharedConsumer::attach(&self.segment, self.view())
     }

@@ -3,6 +3,7 @@
 use crate::error::{EndpointError, OsError};
 use crate::layout::participant::{self, ACTIVE, LEFT, Participant};
 use crate::os::process;
+use crate::ring::announce;
 use crate::segment::{Regions, Segment, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use std::ops::Range;
@@ -77,6 +78,13 @@ pub(crate) struct Side {
     places: u32,
 }
 
+/// Frees `entry`, whose owner died. For the holder of its token.
+fn clear(entry: &Participant) {
+    announce::withdraw(entry);
+    // Release T1: as in `Seat::drop`.
+    entry.state.store(LEFT, Release);
+}
+
 impl Side {
     /// The entries `seats`.
     pub(crate) fn new(segment: &Segment, regions: &Regions, seats: Range<u32>) -> Self {
@@ -123,17 +131,29 @@ impl Side {
         let entry = self.entry(i);
         let buried = predecessor_in(entry) == Peer::Died && settle(entry);
         if buried {
-            // Release T1: as in `Seat::drop`.
-            entry.state.store(LEFT, Release);
+            clear(entry);
         }
         token.release();
         buried
     }
 
+    /// Calls `heal` with the token of entry `i` in hand, if nobody else has it: no owner can come meanwhile. `true` if it
+    /// was called.
+    pub(crate) fn if_vacant(&self, i: u32, heal: impl FnOnce()) -> bool {
+        if self.is_held(i) {
+            return false;
+        }
+        let Ok(Some(token)) = self.tokens.try_hold(self.first + i) else {
+            return false;
+        };
+        heal();
+        token.release();
+        true
+    }
+
     /// Takes the token that only one repairer at a time holds, if nobody has it.
-    pub(crate) fn admin(&self) -> Option<Token> {
-        let admin = self.regions.participants();
-        self.tokens.try_hold(admin).ok().flatten()
+    pub(crate) fn admin(&self) -> Result<Option<Token>, OsError> {
+        self.tokens.try_hold(self.regions.participants())
     }
 
     /// All of this side together: alive if one is, else died if one did, else left if one did.
@@ -169,15 +189,15 @@ impl Seat {
         Ok(Self::held(segment, regions, index, role, token))
     }
 
-    /// Takes any of the entries `places`. That of a dead owner is taken only if `settled`
-    /// says that nothing hangs on it any more; others of that sort are cleared on the way, so that nobody is told
-    /// of old deaths.
+    /// Takes any of the entries `places`. That of a dead owner is taken only if `settled`, which is given the entry's
+    /// number, has seen to it that nothing hangs on it any more; others of that sort are cleared on the way, so that
+    /// nobody is told of old deaths.
     pub(crate) fn take_any(
         segment: &Segment,
         regions: &Regions,
         places: Range<u32>,
         role: u32,
-        settled: impl Fn(&Participant) -> bool,
+        settled: impl Fn(u32, &Participant) -> bool,
     ) -> Result<Self, EndpointError> {
         let mut taken = None;
         for index in places.clone() {
@@ -192,14 +212,13 @@ impl Seat {
                 continue;
             };
             let died = predecessor_in(entry) == Peer::Died;
-            if died && !settled(entry) {
+            if died && !settled(index, entry) {
                 token.release();
             } else if taken.is_none() {
                 taken = Some(Self::held(segment, regions, index, role, token));
             } else {
                 if died {
-                    // Release T1: as in `Seat::drop`.
-                    entry.state.store(LEFT, Release);
+                    clear(entry);
                 }
                 token.release();
             }
@@ -209,20 +228,27 @@ impl Seat {
         })
     }
 
-    /// As [`Seat::take_any`], but if nothing else is left, takes the entry of a dead owner with all that hangs on it.
-    pub(crate) fn take_any_or_inherit(
+    /// Takes the entry of a dead owner together with what it left, if `inherit` says that it can be.
+    pub(crate) fn take_over(
         segment: &Segment,
         regions: &Regions,
         places: Range<u32>,
         role: u32,
-        settled: impl Fn(&Participant) -> bool,
+        mut inherit: impl FnMut(&Participant) -> bool,
     ) -> Result<Self, EndpointError> {
-        match Self::take_any(segment, regions, places.clone(), role, settled) {
-            Err(EndpointError::NoPlace { .. }) => {
-                Self::take_any(segment, regions, places, role, |_| true)
+        for index in places.clone() {
+            let Some(token) = segment.tokens.try_hold(index)? else {
+                continue;
+            };
+            let entry = regions.participant(index);
+            if predecessor_in(entry) == Peer::Died && inherit(entry) {
+                return Ok(Self::held(segment, regions, index, role, token));
             }
-            other => other,
+            token.release();
         }
+        Err(EndpointError::NoPlace {
+            places: places.len() as u32,
+        })
     }
 
     fn held(segment: &Segment, regions: &Regions, index: u32, role: u32, token: Token) -> Self {

@@ -401,14 +401,19 @@ impl Head {
     }
 
     /// Committed messages not yet taken; exact when the producer stands still, and never more than are
-    /// there. Reads O(log capacity) slots.
+    /// there. Reads O(log capacity) slots; with many producers all those that are committed, up to one that is not.
     pub(crate) fn len(&self, words: &impl Words) -> u64 {
-        prefix(self.capacity, |i| {
-            let p = self.next.wrapping_add(i);
-            // Relaxed: a hint for people; nothing is read or written on the strength of it.
-            let found = words.at(p).load(Relaxed);
-            found == word::ready(p) || found == word::skip(p)
-        })
+        // Relaxed: a hint for people; nothing is read or written on the strength of it.
+        let found = |i| words.at(self.next.wrapping_add(i)).load(Relaxed);
+        let is = |i, word: fn(u64) -> u64| found(i) == word(self.next.wrapping_add(i));
+        match self.producers {
+            Producers::One => prefix(self.capacity, |i| is(i, word::ready) || is(i, word::skip)),
+            Producers::Many => {
+                let there =
+                    (0..self.capacity).take_while(|i| is(*i, word::ready) || is(*i, word::skip));
+                there.filter(|i| is(*i, word::ready)).count() as u64
+            }
+        }
     }
 }
 

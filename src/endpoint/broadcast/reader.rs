@@ -5,7 +5,7 @@ use super::super::signal::Signal;
 use super::super::typed::Element;
 use super::join::{Join, JoinError, Resume};
 use super::standing::Standing;
-use crate::error::{ReadError, TryReadError};
+use crate::error::{EndpointError, ReadError, TryReadError};
 use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::ring::broadcast::slots::Reader as Place;
@@ -49,7 +49,8 @@ impl<T: Element + ?Sized> Reader<T> {
             }
         };
         let position = if lossless {
-            frontier::gate(control, standing.gate(), capacity, choose)?
+            let gated = frontier::gate(control, standing.gate(), capacity, choose)?;
+            gated.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?
         } else {
             let position = choose()?;
             frontier::publish(standing.entry(), position);
@@ -229,14 +230,13 @@ impl<T: Element + ?Sized> Reader<T> {
 
     fn skip_to_newest(&mut self) {
         let (lane, control) = (self.view.lane(), self.view.control());
-        self.standing.skipped += self.place.skip_to_newest(&lane, control);
+        let skipped = self.place.skip_to_newest(&lane, control);
+        self.standing.skip(skipped);
     }
 
     /// What was lost on the way to the newest message was to be passed over.
     fn count_as_skipped(&mut self, lost: u64) {
-        self.standing.lost -= lost;
-        self.standing.lose(0);
-        self.standing.skipped += lost;
+        self.standing.was_to_be_skipped(lost);
     }
 
     #[cold]

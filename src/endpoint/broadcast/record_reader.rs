@@ -9,7 +9,6 @@ use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::ring::broadcast::records::{Copied, Reader as Place};
 use crate::ring::broadcast::{Seen, frontier};
-use crate::ring::corrupt::{Corrupt, CorruptWord};
 use crate::segment::{Bytes, Segment, Strip, View};
 use crate::wait::strategy::Wait;
 use std::time::Instant;
@@ -44,14 +43,15 @@ impl RecordReader {
                 Join::Oldest => Place::new(&strip, control, shape, Resume::Oldest.place()),
                 Join::At(position) => Some(Place::at(&strip, control, shape, position)?),
             };
-            let found = found.ok_or_else(|| EndpointError::from(no_marks(control)))?;
+            let found = found.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
             let position = found.next();
             place = Some(found);
             Ok(position)
         };
         if lossless {
             let reach = shape.capacity - shape.align;
-            frontier::gate(control, standing.gate(), reach, choose)?;
+            let gated = frontier::gate(control, standing.gate(), reach, choose)?;
+            gated.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
         } else {
             frontier::publish(standing.entry(), choose()?);
         }
@@ -116,12 +116,11 @@ impl RecordReader {
     pub fn try_latest_into(&mut self, out: &mut Vec<u8>) -> Result<u16, TryReadError> {
         loop {
             let (strip, control) = (self.view.strip(), self.view.control());
-            self.standing.skipped += self.place.skip_to_newest(&strip, control);
+            let skipped = self.place.skip_to_newest(&strip, control);
+            self.standing.skip(skipped);
             match self.try_read_into(out) {
                 Err(TryReadError::Lost(lost)) => {
-                    self.standing.lost -= lost;
-                    self.standing.lose(0);
-                    self.standing.skipped += lost;
+                    self.standing.was_to_be_skipped(lost);
                 }
                 other => return other,
             }
@@ -273,16 +272,6 @@ fn copy<'a>(strip: Strip<'a>, out: &'a mut Vec<u8>) -> impl FnMut(u64, u32) + 'a
 fn tell(place: &mut Place, control: &Control, mine: &Participant, signal: &Signal) {
     if place.publish(mine) {
         let _ = signal.notify(&control.producer_sleep.0);
-    }
-}
-
-/// Where no mark can be used nobody can begin.
-fn no_marks(control: &Control) -> Corrupt {
-    let found = frontier::frontier(control);
-    Corrupt {
-        word: CorruptWord::Tail,
-        position: found,
-        found,
     }
 }
 

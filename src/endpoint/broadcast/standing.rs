@@ -31,8 +31,12 @@ impl Standing {
     pub(super) fn take(segment: &Segment, regions: &Regions) -> Result<Self, EndpointError> {
         let seats = regions.consumer_seats();
         let first = seats.start;
-        // What a dead reader leaves is a bit, which the next owner of its entry clears.
-        let mut seat = Seat::take_any(segment, regions, seats, READER, |_| true)?;
+        // What a dead reader leaves is a bit.
+        let settled = |index, _: &Participant| {
+            frontier::ungate(regions.control(), index - first);
+            true
+        };
+        let mut seat = Seat::take_any(segment, regions, seats, READER, settled)?;
         let place = seat.place(first);
         frontier::ungate(regions.control(), place);
         // Relaxed: for people.
@@ -74,9 +78,21 @@ impl Standing {
 
     /// Counts `lost` messages.
     pub(super) fn lose(&mut self, lost: u64) {
-        self.lost += lost;
+        self.lost = self.lost.saturating_add(lost);
         // Relaxed: for people.
         self.entry().announce_len.store(self.lost, Relaxed);
+    }
+
+    /// Counts messages that were passed over. A lying peer can make them many.
+    pub(super) fn skip(&mut self, skipped: u64) {
+        self.skipped = self.skipped.saturating_add(skipped);
+    }
+
+    /// Counts as passed over what was counted as lost.
+    pub(super) fn was_to_be_skipped(&mut self, lost: u64) {
+        self.lost = self.lost.saturating_sub(lost);
+        self.lose(0);
+        self.skip(lost);
     }
 
     /// The producer.

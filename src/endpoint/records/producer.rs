@@ -50,7 +50,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         let shared = geometry.kind == header::KIND_MPSC;
         let mut seat = if shared {
             let (strip, shape) = (view.strip(), geometry.shape());
-            let settled = |entry: &_| mpsc::is_settled(&strip, control, shape, entry);
+            let settled = |_, entry: &_| mpsc::is_settled(&strip, control, shape, entry);
             Seat::take_any(segment, &view, view.producer_seats(), PRODUCER, settled)?
         } else {
             Seat::take(segment, &view, 0, PRODUCER)?
@@ -368,17 +368,16 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     #[inline(always)]
     pub(super) fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
         let total = self.tail.shape().total(len);
-        loop {
-            return match self.claim(len, total, Exactly::Yes) {
-                Ok(claim) => Ok(claim),
-                Err(Room::Closed) => Err(TryPushError::Closed),
-                Err(Room::Corrupt(e)) => Err(TryPushError::Corrupt(e)),
-                Err(Room::Full | Room::Free) if self.tail.refused(self.view.control(), total) => {
-                    continue;
-                }
-                Err(Room::Full | Room::Free) => Err(TryPushError::Full),
-            };
+        let mut claim = self.claim(len, total, Exactly::Yes);
+        let is_full = matches!(claim, Err(Room::Full));
+        if is_full && self.tail.refused(self.view.control(), total) {
+            claim = self.claim(len, total, Exactly::Yes);
         }
+        claim.map_err(|room| match room {
+            Room::Closed => TryPushError::Closed,
+            Room::Corrupt(e) => TryPushError::Corrupt(e),
+            Room::Full | Room::Free => TryPushError::Full,
+        })
     }
 
     #[inline(always)]

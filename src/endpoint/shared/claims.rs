@@ -22,6 +22,7 @@ pub(super) struct Claims {
     pub(super) run: Run,
     pub(super) signal: Signal,
     pub(super) seat: Seat,
+    pub(super) capacity: u64,
 }
 
 impl Claims {
@@ -29,7 +30,7 @@ impl Claims {
         let capacity = segment.checked.geometry.capacity;
         let (lane, control) = (view.lane(), view.control());
         let producers = Side::new(segment, &view, view.producer_seats());
-        let settled = |entry: &Participant| {
+        let settled = |_, entry: &Participant| {
             let others = Others {
                 side: &producers,
                 except: [entry, entry],
@@ -48,6 +49,7 @@ impl Claims {
             signal: Signal::new(segment, End::Producer),
             view,
             seat,
+            capacity,
         })
     }
 
@@ -59,6 +61,7 @@ impl Claims {
             self.abort();
         }
         let (lane, control) = (self.view.lane(), self.view.control());
+        let most = most.min(self.capacity);
         match tail::claim(&lane, control, self.seat.entry(), most) {
             Ok(run) => {
                 self.run = run;
@@ -96,9 +99,10 @@ impl Claims {
             view,
             signal,
             seat,
+            capacity,
         } = self;
         let (lane, control) = (view.lane(), view.control());
-        let mine = seat.entry();
+        let (mine, most) = (seat.entry(), most.min(*capacity));
         let poll = |_, _: &Signal| match tail::claim(&lane, control, mine, most) {
             Ok(claimed) => {
                 *run = claimed;

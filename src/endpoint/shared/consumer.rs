@@ -188,7 +188,8 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
         SharedDrain::new(self, n)
     }
 
-    /// Says that nothing more is wanted: pushes fail from now on, and consumers drain what is there. For ever.
+    /// Says that nothing more is wanted: pushes fail from now on, and consumers drain what is there. For ever. With one
+    /// producer its next push may still succeed, and that message is lost if nobody drains any more.
     pub fn close(self) {
         self.deliveries.close();
     }
@@ -196,7 +197,8 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     /// Whether no message is there to be claimed, and none is in hand. A moment's picture.
     pub fn is_empty(&self) -> bool {
         let hands = &self.deliveries.hands;
-        hands.run.is_empty() && !head::is_ready(&hands.view.lane(), hands.view.control())
+        let lane = hands.view.lane();
+        !hands.run.has_message(&lane) && !head::is_ready(&lane, hands.view.control())
     }
 
     /// Whether the message taken last had been in the hands of a consumer that died, which may have dealt with it.

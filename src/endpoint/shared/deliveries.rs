@@ -3,23 +3,22 @@
 //! What it has claimed is announced until it was released, so that another consumer can take it over should this one die.
 
 use super::super::mender::Mender;
-use super::super::seat::{Peer, Seat, Side};
+use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
-use super::super::table::Others;
 use super::super::waiting::{self, Care, Poll, Stopped};
-use super::orphans::{Orphan, Orphans};
+use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
-use crate::layout::participant::{CONSUMER, Participant};
+use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::repair::Repair;
 use crate::ring::shared::head::{self, Nothing};
 use crate::ring::shared::repair::{self, Verdict};
 use crate::ring::shared::{Run, tail};
 use crate::ring::sides::Producers;
-use crate::ring::{announce, close};
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
+use std::cell::Cell;
 use std::time::Instant;
 
 /// A seat among the consumers, and what its owner has claimed.
@@ -44,6 +43,17 @@ pub(super) struct Hands {
     pub(super) seat: Seat,
 }
 
+/// How thoroughly to clear up after the dead where nothing is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clearing {
+    /// Once in a few calls.
+    NowAndThen,
+    /// What the clock allows.
+    InTurn,
+    /// All there is.
+    AtOnce,
+}
+
 /// What came of looking for a message.
 enum Found {
     /// There is one at the run's next position.
@@ -58,9 +68,6 @@ impl Hands {
         loop {
             let (lane, control) = (self.view.lane(), self.view.control());
             if self.run.is_empty() {
-                if self.orphans.has_inherited() {
-                    return Found::Nothing(Nothing::Empty { claimed: true });
-                }
                 match head::take(&lane, control, self.seat.entry(), most, self.producers) {
                     Ok(run) => {
                         self.run = run;
@@ -85,8 +92,8 @@ impl Hands {
         let _ = signal.notify(&self.view.control().producer_sleep.0);
     }
 
-    /// What [`Hands::find`] did not find, after clearing up after the dead; now and then only, unless `thorough`.
-    fn find_slow(&mut self, most: u64, thorough: bool, signal: &Signal) -> Found {
+    /// What [`Hands::find`] did not find, after clearing up after the dead.
+    fn find_slow(&mut self, most: u64, care: Clearing, signal: &Signal) -> Found {
         loop {
             let nothing = match self.find(most, signal) {
                 Found::Nothing(nothing) => nothing,
@@ -94,11 +101,12 @@ impl Hands {
             };
             let again = match nothing {
                 Nothing::Corrupt(_) => false,
-                _ if self.orphans.has_inherited() => self.adopt(true),
                 Nothing::Drained => self.adopt(true),
-                Nothing::Empty { .. } if thorough || self.mender.now_and_then() => {
+                Nothing::Empty { .. }
+                    if care != Clearing::NowAndThen || self.mender.now_and_then() =>
+                {
                     match self.mend() {
-                        Ok(mended) => mended || self.adopt(false),
+                        Ok(mended) => mended || self.adopt(care == Clearing::AtOnce),
                         Err(e) => return Found::Nothing(Nothing::Corrupt(e)),
                     }
                 }
@@ -133,57 +141,31 @@ impl Hands {
         )
     }
 
-    /// Takes over a message that was in the hands of a consumer that died, if there is one; looked for now and then
-    /// only, unless it is to be `now`. `true` if there is something in hand.
+    /// Takes over what a consumer that died had in hand, if there is something; looked for now and then only, unless
+    /// it is to be `now`.
     fn adopt(&mut self, now: bool) -> bool {
         let (lane, control) = (self.view.lane(), self.view.control());
-        match self.orphans.adopt(&lane, control, self.seat.entry(), now) {
-            Orphan::At(position) => {
-                self.run = Run {
-                    next: position,
-                    end: position.wrapping_add(1),
-                };
-                self.redelivered = true;
-                true
-            }
-            Orphan::Settled => true,
-            Orphan::None => false,
-        }
+        self.run = self.orphans.adopt(&lane, control, self.seat.entry(), now);
+        self.redelivered |= !self.run.is_empty();
+        !self.run.is_empty()
     }
 }
 
 impl Deliveries {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         let geometry = &segment.checked.geometry;
-        let capacity = geometry.capacity;
-        let (lane, control) = (view.lane(), view.control());
-        let consumers = Side::new(segment, &view, view.consumer_seats());
-        let settled = |entry: &Participant| {
-            let others = Others {
-                side: &consumers,
-                except: [entry, entry],
-            };
-            let run = announce::run(entry);
-            repair::first_orphan(&lane, control, capacity, run, &others) == Err(true)
-        };
-        let mut seat =
-            Seat::take_any_or_inherit(segment, &view, view.consumer_seats(), CONSUMER, settled)?;
-        if close::consumer_closed(control) && tail::ahead_of(control, head::head(control)) == 0 {
-            return Err(EndpointError::Closed);
-        }
-        let orphans = Orphans::new(&seat, &lane, control, capacity);
-        seat.settle();
+        let (seat, run) = orphans::take_seat(segment, &view, &view.lane())?;
         let signal = Signal::new(segment, End::Consumer);
         // Producers may sleep for want of what the predecessor released last.
-        signal.rouse(&control.producer_sleep.0);
+        signal.rouse(&view.control().producer_sleep.0);
         Ok(Self {
             hands: Hands {
-                run: Run::NONE,
-                capacity,
+                capacity: geometry.capacity,
                 producers: Producers::of(geometry.kind),
-                redelivered: false,
+                redelivered: !run.is_empty(),
+                run,
                 mender: Mender::new(&seat),
-                orphans,
+                orphans: Orphans::new(&seat, geometry.capacity),
                 view,
                 seat,
             },
@@ -194,6 +176,7 @@ impl Deliveries {
     /// Makes sure that a message is in hand, claiming up to `most`.
     #[inline(always)]
     pub(super) fn find_now(&mut self, most: u64) -> Result<(), TryPopError> {
+        let most = most.min(self.hands.capacity);
         match self.hands.find(most, &self.signal) {
             Found::Message => Ok(()),
             Found::Nothing(_) => self.find_now_slow(most),
@@ -202,7 +185,10 @@ impl Deliveries {
 
     #[cold]
     fn find_now_slow(&mut self, most: u64) -> Result<(), TryPopError> {
-        match self.hands.find_slow(most, false, &self.signal) {
+        match self
+            .hands
+            .find_slow(most, Clearing::NowAndThen, &self.signal)
+        {
             Found::Message => Ok(()),
             Found::Nothing(Nothing::Empty { .. }) => Err(TryPopError::Empty),
             Found::Nothing(Nothing::Drained) => Err(TryPopError::Closed),
@@ -228,10 +214,16 @@ impl Deliveries {
         let Self { hands, signal } = self;
         let view = hands.view.clone();
         let producers = hands.seat.producer_side();
+        let many = hands.producers == Producers::Many;
+        // Before a death is told, everything is looked for that the dead have left.
+        let nobody_produces = Cell::new(false);
         let poll = |care, signal: &Signal| {
             let found = match care {
                 Care::Quick => hands.find(1, signal),
-                Care::Thorough => hands.find_slow(1, true, signal),
+                Care::Thorough if nobody_produces.take() => {
+                    hands.find_slow(1, Clearing::AtOnce, signal)
+                }
+                Care::Thorough => hands.find_slow(1, Clearing::InTurn, signal),
             };
             match (found, care) {
                 (Found::Message, _) => Poll::Found(Ok(())),
@@ -244,7 +236,13 @@ impl Deliveries {
             }
         };
         let word = &view.control().consumer_sleep.0;
-        let died = || producers.state() == Peer::Died;
+        let died = || {
+            let head = head::head(view.control());
+            // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
+            let claimed = many && tail::is_claimed(view.control(), head);
+            nobody_produces.set(!claimed && producers.state() == Peer::Died);
+            nobody_produces.get()
+        };
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PopError::TimedOut),
@@ -283,7 +281,15 @@ impl Deliveries {
 
 impl Drop for Hands {
     fn drop(&mut self) {
-        if !self.run.is_empty() || self.orphans.has_inherited() {
+        if !self.seat.is_ours() {
+            // In a forked child: what is in hand is the parent's.
+            return;
+        }
+        let lane = self.view.lane();
+        while !self.run.is_empty() && self.run.is_skipped(&lane) {
+            self.run.release(&lane, self.capacity);
+        }
+        if !self.run.is_empty() {
             // Somebody else shall take over what is in hand: to them it looks like a death.
             self.seat.abandon();
         }

@@ -2,151 +2,175 @@
 
 use super::super::seat::{Seat, Side};
 use super::super::table::Others;
+use crate::error::EndpointError;
 use crate::layout::control::Control;
-use crate::layout::participant::Participant;
+use crate::layout::participant::{CONSUMER, Participant};
 use crate::os::clock;
 use crate::ring::announce;
-use crate::ring::shared::repair;
-use crate::segment::Lane;
+use crate::ring::shared::Run;
+use crate::ring::shared::repair::{self, Estate};
+use crate::segment::{Lane, Regions, Segment};
+use std::time::Duration;
 
 /// How often a consumer without work looks whether another one died. The kernel is asked about each of them.
 const PAUSE_NS: u64 = 10_000_000;
-
-/// What came of looking for orphans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Orphan {
-    /// The message at this position is this consumer's now.
-    At(u64),
-    /// There is none, but something that was in the way is no more.
-    Settled,
-    None,
-}
+/// How often and how long a new consumer that needs the admin token waits for it. Nobody holds it for long.
+const ADMIN_TRIES: u32 = 200;
+const ADMIN_PAUSE: Duration = Duration::from_micros(500);
 
 /// A consumer's memory of looking for orphans.
 #[derive(Debug)]
 pub(super) struct Orphans {
     consumers: Side,
-    /// What the last owner of this consumer's entry announced, while some of it is not settled. It stands in this
-    /// consumer's announcement meanwhile.
-    inherited: Option<(u64, u64)>,
     next_ns: u64,
-    /// Whether an orphan was seen that could not be taken over yet.
+    /// Whether something was seen that could not be taken over yet.
     waiting: bool,
     capacity: u64,
 }
 
-impl Orphans {
-    /// For the new owner of `seat`. What its last owner announced is inherited if any of it may be an orphan.
-    pub(super) fn new(seat: &Seat, lane: &Lane<'_>, control: &Control, capacity: u64) -> Self {
-        let consumers = seat.consumer_side();
-        let mine = seat.entry();
-        let run = announce::run(mine);
-        let others = Others {
-            side: &consumers,
-            except: [mine, mine],
-        };
-        // Without the admin token: this is only a look. Whatever is to be taken over is an orphan until it is.
-        let settled = repair::first_orphan(lane, control, capacity, run, &others) == Err(true);
-        if settled {
-            announce::withdraw(mine);
+/// What the dead owner of `entry` has left. The tokens of `entry` and of `mine` are the caller's.
+fn estate_of(
+    lane: &Lane<'_>,
+    control: &Control,
+    capacity: u64,
+    consumers: &Side,
+    entry: &Participant,
+    mine: &Participant,
+) -> Estate {
+    let others = Others {
+        side: consumers,
+        except: [entry, mine],
+    };
+    repair::estate(lane, control, capacity, announce::run(entry), &others)
+}
+
+/// Takes a seat among the consumers, and if there is none but those of the dead, one with what its owner had in hand.
+pub(super) fn take_seat(
+    segment: &Segment,
+    regions: &Regions,
+    lane: &Lane<'_>,
+) -> Result<(Seat, Run), EndpointError> {
+    let (control, seats) = (regions.control(), regions.consumer_seats());
+    let capacity = segment.checked.geometry.capacity;
+    let consumers = Side::new(segment, regions, seats.clone());
+    let look = |entry: &Participant| estate_of(lane, control, capacity, &consumers, entry, entry);
+    let settled = |_, entry: &Participant| {
+        let estate = look(entry);
+        estate.settled && estate.run.is_empty()
+    };
+    match Seat::take_any(segment, regions, seats.clone(), CONSUMER, settled) {
+        Err(EndpointError::NoPlace { .. }) => {}
+        Err(e) => return Err(e),
+        Ok(mut seat) => {
+            // What the entry's last owner announced is settled; nobody shall wait for it.
+            announce::withdraw(seat.entry());
+            seat.settle();
+            return Ok((seat, Run::NONE));
         }
+    }
+    let admin = loop_for_admin(&consumers)?;
+    let mut run = Run::NONE;
+    let inherit = |entry: &Participant| {
+        let estate = look(entry);
+        if estate.settled {
+            run = estate.run;
+            announce::announce(entry, run.next, run.len());
+        }
+        estate.settled
+    };
+    let seat = Seat::take_over(segment, regions, seats, CONSUMER, inherit).map(|mut seat| {
+        // With the admin token in hand: from here on everybody sees that what it announces is a living one's.
+        seat.settle();
+        seat
+    });
+    if let Some(admin) = admin {
+        admin.release();
+    }
+    Ok((seat?, run))
+}
+
+/// The admin token. `None` if it did not come in time: then there is nothing to inherit.
+fn loop_for_admin(consumers: &Side) -> Result<Option<crate::segment::Token>, EndpointError> {
+    for _ in 0..ADMIN_TRIES {
+        if let Some(admin) = consumers.admin()? {
+            return Ok(Some(admin));
+        }
+        std::thread::sleep(ADMIN_PAUSE);
+    }
+    Err(EndpointError::NoPlace {
+        places: consumers.places(),
+    })
+}
+
+impl Orphans {
+    /// For the owner of `seat`.
+    pub(super) fn new(seat: &Seat, capacity: u64) -> Self {
         Self {
-            inherited: (!settled).then_some(run),
-            consumers,
+            consumers: seat.consumer_side(),
             next_ns: 0,
             waiting: false,
             capacity,
         }
     }
 
-    /// Whether the announcement still is that of the entry's last owner.
-    #[inline(always)]
-    pub(super) fn has_inherited(&self) -> bool {
-        self.inherited.is_some()
-    }
-
-    /// Whether an orphan may come that could not be taken over at the last look.
+    /// Whether something may come that could not be taken over at the last look.
     pub(super) fn may_come(&self) -> bool {
-        self.waiting || self.has_inherited()
+        self.waiting
     }
 
-    /// Takes over a message if there is one. Looks now and then, unless it is to be `now`. `mine` is the entry of this
-    /// consumer, which has nothing in hand.
+    /// Takes over what one of those who died had in hand. Looks now and then, unless it is to be `now`. `mine` is the
+    /// entry of this consumer, which has nothing in hand.
     pub(super) fn adopt(
         &mut self,
         lane: &Lane<'_>,
         control: &Control,
         mine: &Participant,
         now: bool,
-    ) -> Orphan {
+    ) -> Run {
         let clock = clock::monotonic_ns();
-        if !now && !self.has_inherited() && clock < self.next_ns {
-            return Orphan::None;
+        if !now && clock < self.next_ns {
+            return Run::NONE;
         }
         self.next_ns = clock.saturating_add(PAUSE_NS);
         // Of several who would take over the same message, one at a time.
-        let Some(admin) = self.consumers.admin() else {
-            self.waiting = true;
-            return Orphan::None;
+        let admin = match self.consumers.admin() {
+            Ok(Some(admin)) => admin,
+            Ok(None) => {
+                self.waiting = true;
+                return Run::NONE;
+            }
+            // The ring was removed: nobody can be told alive from dead any more.
+            Err(_) => {
+                self.waiting = false;
+                return Run::NONE;
+            }
         };
         self.waiting = false;
-        let found = match self.inherited {
-            Some(run) => self.inherit(lane, control, mine, run),
-            None => self.search(lane, control, mine),
-        };
+        let run = self.search(lane, control, mine);
         admin.release();
-        found
-    }
-
-    /// Goes on with what the last owner of `mine` left.
-    fn inherit(
-        &mut self,
-        lane: &Lane<'_>,
-        control: &Control,
-        mine: &Participant,
-        run: (u64, u64),
-    ) -> Orphan {
-        let others = Others {
-            side: &self.consumers,
-            except: [mine, mine],
-        };
-        match repair::first_orphan(lane, control, self.capacity, run, &others) {
-            Ok(position) => Orphan::At(position),
-            Err(false) => Orphan::None,
-            Err(true) => {
-                self.inherited = None;
-                announce::withdraw(mine);
-                Orphan::Settled
-            }
-        }
+        run
     }
 
     /// Looks through the entries of those who died.
-    fn search(&mut self, lane: &Lane<'_>, control: &Control, mine: &Participant) -> Orphan {
-        let capacity = self.capacity;
+    fn search(&mut self, lane: &Lane<'_>, control: &Control, mine: &Participant) -> Run {
         for i in 0..self.consumers.places() {
-            if !self.consumers.is_dead_active(i) {
-                continue;
-            }
-            let mut found = Err(false);
-            let look = |entry: &Participant| {
-                let run = announce::run(entry);
-                let others = Others {
-                    side: &self.consumers,
-                    except: [mine, entry],
-                };
-                found = repair::first_orphan(lane, control, capacity, run, &others);
-                found == Err(true)
-            };
-            self.consumers.bury(i, look);
-            match found {
-                Ok(position) => {
-                    announce::announce(mine, position, 1);
-                    return Orphan::At(position);
+            let mut run = Run::NONE;
+            let take = |entry: &Participant| {
+                let estate = estate_of(lane, control, self.capacity, &self.consumers, entry, mine);
+                run = estate.run;
+                if !run.is_empty() {
+                    announce::announce(mine, run.next, run.len());
                 }
-                Err(settled) => self.waiting |= !settled,
+                self.waiting |= !estate.settled;
+                estate.settled
+            };
+            self.consumers.bury(i, take);
+            if !run.is_empty() {
+                // There may be more.
+                self.next_ns = 0;
+                return run;
             }
         }
-        Orphan::None
+        Run::NONE
     }
 }

@@ -19,7 +19,6 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct SharedProducer<T: Element + ?Sized, M = Untrusted> {
     pub(super) claims: Claims,
-    capacity: u64,
     element: PhantomData<fn(&T)>,
     trust: PhantomData<M>,
 }
@@ -28,7 +27,6 @@ impl<T: Element + ?Sized> SharedProducer<T, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         Ok(Self {
             claims: Claims::attach(segment, view)?,
-            capacity: segment.checked.geometry.capacity,
             element: PhantomData,
             trust: PhantomData,
         })
@@ -43,7 +41,6 @@ impl<T: Element + ?Sized> SharedProducer<T, Untrusted> {
     pub unsafe fn trust_peers(self) -> SharedProducer<T, Trusted> {
         SharedProducer {
             claims: self.claims,
-            capacity: self.capacity,
             element: PhantomData,
             trust: PhantomData,
         }
@@ -198,7 +195,7 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
     /// Messages committed or being written, and not yet claimed by a consumer. A moment's picture.
     pub fn len(&self) -> u64 {
         let control = self.claims.view.control();
-        tail::ahead_of(control, head::head(control)).min(self.capacity)
+        tail::ahead_of(control, head::head(control)).min(self.claims.capacity)
     }
 
     /// Whether every message was claimed by a consumer. With one consumer, see its own
@@ -209,7 +206,7 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
 
     /// Slots of the ring.
     pub fn capacity(&self) -> u64 {
-        self.capacity
+        self.claims.capacity
     }
 
     /// Size of a message in bytes.

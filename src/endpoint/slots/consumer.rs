@@ -20,6 +20,7 @@ use crate::segment::{Segment, Slots, View};
 use crate::wait::park;
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Instant;
 
@@ -404,8 +405,13 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
+        let claimed = Cell::new(false);
         let poll = |care, _: &Signal| loop {
-            match head.look(&view.lane(), control) {
+            let look = head.look(&view.lane(), control);
+            if care == Care::Thorough {
+                claimed.set(head.is_claimed(control));
+            }
+            match look {
                 Look::Ready => break Poll::Found(Ok(())),
                 Look::Closed => break Poll::Found(Err(PopError::Closed)),
                 Look::Corrupt(e) => break Poll::Found(Err(PopError::Corrupt(e))),
@@ -423,7 +429,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         };
         let word = &control.consumer_sleep.0;
         // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
-        let died = || seat.producers() == Peer::Died;
+        let died = || seat.producers() == Peer::Died && !claimed.get();
         match waiting::wait_for(wait, deadline, signal, word, died, poll) {
             Ok(verdict) => verdict,
             Err(Stopped::TimedOut) => Err(PopError::TimedOut),

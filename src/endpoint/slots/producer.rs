@@ -308,7 +308,8 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     #[inline(always)]
     fn notify(&mut self) {
         let word = &self.view.control().consumer_sleep.0;
-        if self.signal.notify(word) == Notified::Gone {
+        let gone = self.signal.notify(word) == Notified::Gone;
+        if gone || self.tail.is_told_off(self.view.control()) {
             self.tail.forget_credit();
         }
     }

@@ -42,6 +42,12 @@ pub(crate) trait SoleTail: Sized + Debug {
         false
     }
 
+    /// Whether a consumer has closed, seen without waiting for a sleep word that says so.
+    #[inline(always)]
+    fn is_told_off(&self, _: &Control) -> bool {
+        false
+    }
+
     /// To be called before the next `n` positions, for which there is credit, are written in place.
     #[inline(always)]
     fn begin(&self, _: Lane<'_>, _n: u64) {}
@@ -117,6 +123,11 @@ impl SoleTail for alone::Tail {
     #[inline(always)]
     fn credit(&self) -> u64 {
         self.credit()
+    }
+
+    #[inline(always)]
+    fn is_told_off(&self, control: &Control) -> bool {
+        self.is_closed(control)
     }
 
     fn refill(&mut self, lane: Lane<'_>, control: &Control, more: u64, _: Care) -> Room {

@@ -13,6 +13,7 @@
 //! a laggard that it no longer waits for. Readers check everything they copy, so a reader that lost its bit is told
 //! what it lost like any other.
 
+use super::super::corrupt::{Corrupt, CorruptWord};
 use super::Room;
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
@@ -46,6 +47,16 @@ pub(crate) fn frontier(control: &Control) -> u64 {
     control.tail.0.load(Acquire)
 }
 
+/// What to say of a frontier that makes no sense.
+pub(crate) fn corrupt(control: &Control) -> Corrupt {
+    let found = frontier(control);
+    Corrupt {
+        word: CorruptWord::Tail,
+        position: found,
+        found,
+    }
+}
+
 /// How much further the frontier moves at a time, at least.
 pub(crate) fn step(capacity: u64) -> u64 {
     (capacity / 4).max(1)
@@ -71,16 +82,16 @@ pub(crate) fn ungate(control: &Control, i: u32) {
 }
 
 /// Makes the producer wait for the reader at place `i`, whose entry is `mine`, from a position on that `choose` gives
-/// for a frontier no further than `reach` ahead of it. Gives the position; or what `choose` says against it, and then
-/// the producer does not wait.
+/// for a frontier no further than `reach` ahead of it. Gives the position; or what `choose` says against it, or `None` if
+/// the frontier behaves as no honest one does; then the producer does not wait.
 pub(crate) fn gate<E>(
     control: &Control,
     (i, mine): (u32, &Participant),
     reach: u64,
     mut choose: impl FnMut() -> Result<u64, E>,
-) -> Result<u64, E> {
+) -> Result<Option<u64>, E> {
     let (word, bit) = gate_of(control, i);
-    loop {
+    for _ in 0..GATE_TRIES {
         let position = match choose() {
             Ok(position) => position,
             Err(e) => {
@@ -93,14 +104,18 @@ pub(crate) fn gate<E>(
         word.fetch_or(bit, Release);
         // SeqCst B1: F(reader) of the case split above; its partner is in `Credit::refill`.
         fence(SeqCst);
-        // Relaxed: ordered by the fence. From the second round on the producer is held by the round before, so
-        // this ends after three at most.
+        // Relaxed: ordered by the fence. From the second round on the producer is held by the round before.
         let limit = control.tail.0.load(Relaxed);
         if limit.wrapping_sub(position) as i64 <= reach.cast_signed() {
-            return Ok(position);
+            return Ok(Some(position));
         }
     }
+    ungate(control, i);
+    Ok(None)
 }
+
+/// How often a joining reader tries; honest producers let it in at the third time.
+const GATE_TRIES: u32 = 8;
 
 /// The producer's credit.
 #[derive(Debug)]

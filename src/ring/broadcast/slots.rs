@@ -176,7 +176,9 @@ impl Reader {
         // In this order: the frontier may move in between, and the newest is not before the oldest then.
         let oldest = oldest(control, capacity, start);
         let newest = tail(words, control, capacity);
-        if position.wrapping_sub(oldest) <= newest.wrapping_sub(oldest) {
+        let there = newest.wrapping_sub(oldest);
+        // A peer that lies may have them the wrong way round.
+        if there as i64 >= 0 && position.wrapping_sub(oldest) <= there {
             Ok(position)
         } else {
             Err(Gone { oldest, newest })

@@ -117,6 +117,14 @@ impl Tail {
         self.capacity
     }
 
+    /// Whether a side has closed, as far as is seen here. The sleep word of many consumers does not tell: some may go on
+    /// draining, and sleep.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self, control: &Control) -> bool {
+        // Relaxed: the next refill looks again.
+        control.closed.0.load(Relaxed) != 0
+    }
+
     /// Sends the next push the slow way, where it will notice a close.
     pub(crate) fn forget_credit(&mut self) {
         self.limit = self.next;

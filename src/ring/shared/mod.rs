@@ -66,6 +66,18 @@ impl Run {
         }
     }
 
+    /// Whether a message is left; the rest may be tombstones.
+    pub(crate) fn has_message(&self, words: &impl Words) -> bool {
+        let mut rest = *self;
+        while !rest.is_empty() {
+            if !rest.is_skipped(words) {
+                return true;
+            }
+            rest.next = rest.next.wrapping_add(1);
+        }
+        false
+    }
+
     /// Whether the next position, which a consumer has claimed, was given up by its producer.
     #[inline(always)]
     pub(crate) fn is_skipped(&self, words: &impl Words) -> bool {

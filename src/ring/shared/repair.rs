@@ -15,7 +15,7 @@
 
 use super::super::announce::{Announcements, is_announced_alive};
 use super::super::words::Words;
-use super::{distance, head, tail};
+use super::{Run, distance, head, tail};
 use crate::layout::control::Control;
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -102,22 +102,39 @@ pub(crate) fn settle_claims(
     })
 }
 
-/// The first position of `run`, announced by a consumer that died, that can be taken over; else whether
-/// none has to wait. For the holder of the admin token.
-pub(crate) fn first_orphan(
+/// What a consumer that died has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Estate {
+    /// What can be taken over: one behind the other, because a consumer claims and releases in order.
+    pub(crate) run: Run,
+    /// Whether nothing else is left that has to wait.
+    pub(crate) settled: bool,
+}
+
+/// What is left of `announced`, which a consumer that died had announced. For the holder of the admin token; for others
+/// only whether there is something.
+pub(crate) fn estate(
     words: &impl Words,
     control: &Control,
     capacity: u64,
-    run: (u64, u64),
+    announced: (u64, u64),
     consumers: &impl Announcements,
-) -> Result<u64, bool> {
-    let mut settled = true;
-    for position in positions(run, capacity) {
+) -> Estate {
+    let (mut run, mut settled) = (Run::NONE, true);
+    for position in positions(announced, capacity) {
         match orphan(words, control, position, consumers) {
             Verdict::Settled => {}
             Verdict::Wait => settled = false,
-            Verdict::Orphan => return Ok(position),
+            Verdict::Orphan if run.is_empty() => {
+                run = Run {
+                    next: position,
+                    end: position.wrapping_add(1),
+                };
+            }
+            Verdict::Orphan if run.end == position => run.end = position.wrapping_add(1),
+            // Behind a gap: it was another one's who died, and who has announced it too.
+            Verdict::Orphan => {}
         }
     }
-    Err(settled)
+    Estate { run, settled }
 }
