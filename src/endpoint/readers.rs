@@ -24,7 +24,9 @@ pub enum Laggards {
     #[default]
     Wait,
     /// After so many calls of `try_push` or `try_claim` in a row that were refused, whoever is in the way becomes a
-    /// lossy reader, and the push succeeds. 0 refuses none. A push that may wait still waits.
+    /// lossy reader, and the push succeeds. 0 refuses none. A push that may wait still waits. A reader that takes the
+    /// place of a laggard at this very moment may be hit instead; it can ask
+    /// [`is_lossless`](crate::Reader::is_lossless).
     Demote {
         /// Refusals in a row that are borne.
         patience: u64,
@@ -36,8 +38,9 @@ pub enum Laggards {
 pub(crate) struct Readers {
     side: Side,
     laggards: Laggards,
-    /// Refusals in a row.
+    /// Refusals in a row, all at the same position.
     refusals: u64,
+    refused_at: u64,
     ask_at_ns: u64,
 }
 
@@ -57,6 +60,7 @@ impl Readers {
             side: seat.consumer_side(),
             laggards: Laggards::default(),
             refusals: 0,
+            refused_at: 0,
             ask_at_ns: 0,
         }
     }
@@ -79,8 +83,11 @@ impl Readers {
         })
     }
 
-    /// Counts a refusal. Whether those in the way are to be waited for no longer.
-    fn is_out_of_patience(&mut self) -> bool {
+    /// Counts a refusal at the position `next`. Whether those in the way are to be waited for no longer.
+    fn is_out_of_patience(&mut self, next: u64) -> bool {
+        if self.refused_at != next {
+            (self.refused_at, self.refusals) = (next, 0);
+        }
         self.refusals += 1;
         matches!(self.laggards, Laggards::Demote { patience } if self.refusals > patience)
     }
@@ -146,27 +153,20 @@ impl SoleTail for BroadcastTail {
             }
         }
         match room {
-            Room::Free => {
-                self.readers.refusals = 0;
-                spsc::Room::Free(self.tail.credit())
-            }
+            Room::Free => spsc::Room::Free(self.tail.credit()),
             Room::Full => spsc::Room::Full,
             Room::Closed => spsc::Room::Closed,
         }
     }
 
     fn refused(&mut self, control: &Control) -> bool {
-        if !self.readers.is_out_of_patience() {
+        if !self.readers.is_out_of_patience(self.tail.next()) {
             return false;
         }
         for i in self.tail.in_the_way(control, &self.readers.side) {
             frontier::ungate(control, i);
         }
-        let room = self.look(control, 1) == Room::Free;
-        if room {
-            self.readers.refusals = 0;
-        }
-        room
+        self.look(control, 1) == Room::Free
     }
 
     #[inline(always)]
@@ -234,10 +234,7 @@ impl BroadcastRecordTail {
             }
         }
         match room {
-            Room::Free => {
-                readers.refusals = 0;
-                Ok(())
-            }
+            Room::Free => Ok(()),
             Room::Full => Err(queue::Room::Full),
             Room::Closed => Err(queue::Room::Closed),
         }
@@ -282,13 +279,12 @@ impl Tail for BroadcastRecordTail {
     }
 
     fn refused(&mut self, control: &Control, total: u64) -> bool {
-        if !self.readers.is_out_of_patience() {
+        if !self.readers.is_out_of_patience(self.tail.next()) {
             return false;
         }
         for i in self.tail.in_the_way(control, &self.readers.side, total) {
             frontier::ungate(control, i);
         }
-        self.readers.refusals = 0;
         true
     }
 

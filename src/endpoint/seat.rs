@@ -8,6 +8,11 @@ use crate::segment::{Regions, Segment, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often and at what distance somebody looks for a place.
+const TAKE_TRIES: u32 = 3;
+const TAKE_PAUSE: Duration = Duration::from_micros(500);
 
 /// What is known about the endpoint at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +33,7 @@ pub(crate) struct Seat {
     regions: Regions,
     tokens: Arc<Tokens>,
     index: u32,
-    /// `PRODUCER` or `CONSUMER`.
+    /// `PRODUCER`, `CONSUMER` or `READER`.
     role: u32,
     predecessor: Peer,
     /// Taken out when dropped.
@@ -199,6 +204,23 @@ impl Seat {
         role: u32,
         settled: impl Fn(u32, &Participant) -> bool,
     ) -> Result<Self, EndpointError> {
+        for _ in 1..TAKE_TRIES {
+            match Self::try_take_any(segment, regions, places.clone(), role, &settled) {
+                // Somebody may have had a free entry's token in hand for a moment, to clear up.
+                Err(EndpointError::NoPlace { .. }) => std::thread::sleep(TAKE_PAUSE),
+                other => return other,
+            }
+        }
+        Self::try_take_any(segment, regions, places, role, &settled)
+    }
+
+    fn try_take_any(
+        segment: &Segment,
+        regions: &Regions,
+        places: Range<u32>,
+        role: u32,
+        settled: &impl Fn(u32, &Participant) -> bool,
+    ) -> Result<Self, EndpointError> {
         let mut taken = None;
         for index in places.clone() {
             let entry = regions.participant(index);
@@ -329,9 +351,12 @@ impl Seat {
         self.producer_side().state()
     }
 
-    /// Leaves so that others find a death: something is still in this endpoint's hands.
+    /// Leaves at once, so that others find a death: something is still in this endpoint's hands.
     pub(crate) fn abandon(&mut self) {
         self.settled = false;
+        if let Some(token) = self.token.take() {
+            token.release();
+        }
     }
 }
 

@@ -151,6 +151,9 @@ impl Signal {
         short_ns: u64,
         until_ns: impl FnOnce() -> Option<u64>,
     ) {
+        // Of several who sleep on one semaphore, one that is quick may take another one's post.
+        let theft = matches!(&self.mine, AnyBell::Sem(_, sleepers) if *sleepers > 1);
+        let until_ns = || until_ns().map(|until| if theft { until.min(short_ns) } else { until });
         if let Some(fences) = self.fences {
             park::nap(word, self.sleepers, &self.mine, fences, short_ns, until_ns);
         }

@@ -33,7 +33,7 @@ pub(crate) const READER: u32 = 3;
 pub(crate) struct Participant {
     /// `FREE`, `ACTIVE` or `LEFT`.
     pub(crate) state: AtomicU32,
-    /// `PRODUCER` or `CONSUMER`.
+    /// `PRODUCER`, `CONSUMER` or `READER`.
     pub(crate) role: AtomicU32,
     /// Counts the endpoints that have held this entry.
     pub(crate) generation: AtomicU64,

@@ -326,7 +326,7 @@ impl Head {
             return Look::Closed;
         }
         // Bounded: a lying producer can make this lap the ring once, not for ever.
-        for _ in 0..self.capacity {
+        for _ in 0..=self.capacity {
             // Acquire P1: pairs with the Release in `Tail::put`.
             let found = words.at(self.next).load(Acquire);
             if found == word::ready(self.next) {

@@ -4,7 +4,7 @@ use super::super::seat::Peer;
 use super::super::signal::Signal;
 use super::super::typed::Element;
 use super::join::{Join, JoinError, Resume};
-use super::standing::Standing;
+use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
 use crate::layout::control::Control;
 use crate::layout::participant::Participant;
@@ -49,8 +49,9 @@ impl<T: Element + ?Sized> Reader<T> {
             }
         };
         let position = if lossless {
-            let gated = frontier::gate(control, standing.gate(), capacity, choose)?;
-            gated.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?
+            let gated = frontier::gate(control, standing.gate(), capacity, choose);
+            standing.rouse_producer(control);
+            gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?
         } else {
             let position = choose()?;
             frontier::publish(standing.entry(), position);
@@ -125,19 +126,20 @@ impl<T: Element + ?Sized> Reader<T> {
     /// ([`Reader::skipped`]).
     ///
     /// # Errors
-    /// [`TryReadError::Empty`] if the newest was read. Never [`TryReadError::Lost`]: what was overwritten is passed
+    /// [`TryReadError::Empty`] if the newest was read, or is overwritten again and again before it is copied. Never [`TryReadError::Lost`]: what was overwritten is passed
     /// over as well.
     ///
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
     pub fn try_latest_into(&mut self, out: &mut T) -> Result<(), TryReadError> {
-        loop {
+        for _ in 0..LATEST_TRIES {
             self.skip_to_newest();
             match self.try_read_into(out) {
-                Err(TryReadError::Lost(lost)) => self.count_as_skipped(lost),
+                Err(TryReadError::Lost(lost)) => self.standing.was_to_be_skipped(lost),
                 other => return other,
             }
         }
+        Err(TryReadError::Empty)
     }
 
     /// Where to go on after a loss, from now on. Default: [`Resume::Oldest`].
@@ -234,11 +236,6 @@ impl<T: Element + ?Sized> Reader<T> {
         self.standing.skip(skipped);
     }
 
-    /// What was lost on the way to the newest message was to be passed over.
-    fn count_as_skipped(&mut self, lost: u64) {
-        self.standing.was_to_be_skipped(lost);
-    }
-
     #[cold]
     fn look(&mut self) -> Result<(), TryReadError> {
         let (lane, control) = (self.view.lane(), self.view.control());
@@ -333,13 +330,14 @@ impl<T: Element> Reader<T> {
     /// # Errors
     /// As [`try_latest_into`](Reader::try_latest_into).
     pub fn try_latest(&mut self) -> Result<T, TryReadError> {
-        loop {
+        for _ in 0..LATEST_TRIES {
             self.skip_to_newest();
             match self.try_read() {
-                Err(TryReadError::Lost(lost)) => self.count_as_skipped(lost),
+                Err(TryReadError::Lost(lost)) => self.standing.was_to_be_skipped(lost),
                 other => return other,
             }
         }
+        Err(TryReadError::Empty)
     }
 
     #[inline(always)]

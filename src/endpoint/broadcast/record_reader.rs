@@ -3,7 +3,7 @@
 use super::super::seat::Peer;
 use super::super::signal::Signal;
 use super::join::{Join, JoinError, Resume};
-use super::standing::Standing;
+use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
 use crate::layout::control::Control;
 use crate::layout::participant::Participant;
@@ -50,8 +50,9 @@ impl RecordReader {
         };
         if lossless {
             let reach = shape.capacity - shape.align;
-            let gated = frontier::gate(control, standing.gate(), reach, choose)?;
-            gated.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
+            let gated = frontier::gate(control, standing.gate(), reach, choose);
+            standing.rouse_producer(control);
+            gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
         } else {
             frontier::publish(standing.entry(), choose()?);
         }
@@ -111,10 +112,10 @@ impl RecordReader {
     /// ([`RecordReader::skipped`]).
     ///
     /// # Errors
-    /// [`TryReadError::Empty`] if the newest was read. Never [`TryReadError::Lost`]: what was overwritten is passed
+    /// [`TryReadError::Empty`] if the newest was read, or is overwritten again and again before it is copied. Never [`TryReadError::Lost`]: what was overwritten is passed
     /// over as well.
     pub fn try_latest_into(&mut self, out: &mut Vec<u8>) -> Result<u16, TryReadError> {
-        loop {
+        for _ in 0..LATEST_TRIES {
             let (strip, control) = (self.view.strip(), self.view.control());
             let skipped = self.place.skip_to_newest(&strip, control);
             self.standing.skip(skipped);
@@ -125,6 +126,7 @@ impl RecordReader {
                 other => return other,
             }
         }
+        Err(TryReadError::Empty)
     }
 
     /// Where to go on after a loss, from now on. Default: [`Resume::Oldest`].

@@ -13,6 +13,9 @@ use crate::sync::Ordering::Relaxed;
 use crate::wait::strategy::Wait;
 use std::time::Instant;
 
+/// How often the newest message is looked for again that was overwritten before it was copied.
+pub(super) const LATEST_TRIES: u32 = 64;
+
 /// A seat among the readers.
 #[derive(Debug)]
 pub(super) struct Standing {
@@ -73,6 +76,11 @@ impl Standing {
     /// Stops the producer from waiting.
     pub(super) fn ungate(&self, control: &Control) {
         frontier::ungate(control, self.place);
+        self.rouse_producer(control);
+    }
+
+    /// Wakes a producer that may have waited for this reader more than is necessary.
+    pub(super) fn rouse_producer(&self, control: &Control) {
         self.signal.rouse(&control.producer_sleep.0);
     }
 

@@ -6,11 +6,13 @@ use super::super::table::Others;
 use super::super::waiting::{self, Stopped};
 use crate::error::{EndpointError, PushError, TryPushError};
 use crate::layout::control::CLOSED_BY_PRODUCER;
+use crate::layout::header::KIND_MPSC;
 use crate::layout::participant::{PRODUCER, Participant};
 use crate::ring::shared::tail::{self, Refusal};
-use crate::ring::shared::{Run, repair};
+use crate::ring::shared::{Run, head, repair};
 use crate::ring::{announce, close};
 use crate::segment::{Segment, Slots, View};
+use crate::sync::Ordering::Relaxed;
 use crate::wait::strategy::Wait;
 use std::time::Instant;
 
@@ -23,6 +25,8 @@ pub(super) struct Claims {
     pub(super) signal: Signal,
     pub(super) seat: Seat,
     pub(super) capacity: u64,
+    /// Whether the one consumer keeps its position to itself.
+    sole_consumer: bool,
 }
 
 impl Claims {
@@ -50,6 +54,7 @@ impl Claims {
             view,
             seat,
             capacity,
+            sole_consumer: segment.checked.geometry.kind == KIND_MPSC,
         })
     }
 
@@ -100,6 +105,7 @@ impl Claims {
             signal,
             seat,
             capacity,
+            ..
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let (mine, most) = (seat.entry(), most.min(*capacity));
@@ -160,6 +166,18 @@ impl Claims {
     pub(super) fn notify(&mut self) {
         // Whether the consumer is gone is what the next claim finds out.
         let _ = self.signal.notify(&self.view.control().consumer_sleep.0);
+    }
+
+    /// Messages ahead of the consumers.
+    pub(super) fn len(&self) -> u64 {
+        let control = self.view.control();
+        let head = if self.sole_consumer {
+            // Relaxed: a hint for people.
+            control.gate.0.load(Relaxed)
+        } else {
+            head::head(control)
+        };
+        tail::ahead_of(control, head).min(self.capacity)
     }
 
     pub(super) fn close(self) {

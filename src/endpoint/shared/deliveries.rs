@@ -65,7 +65,8 @@ impl Hands {
     /// Claims up to `most` messages if none is in hand, and makes sure that the next one is no tombstone.
     #[inline(always)]
     fn find(&mut self, most: u64, signal: &Signal) -> Found {
-        loop {
+        // Bounded: lying producers can make this lap the ring once, not for ever.
+        for _ in 0..=self.capacity {
             let (lane, control) = (self.view.lane(), self.view.control());
             if self.run.is_empty() {
                 match head::take(&lane, control, self.seat.entry(), most, self.producers) {
@@ -81,6 +82,7 @@ impl Hands {
             }
             self.release(signal);
         }
+        Found::Nothing(Nothing::Empty { claimed: true })
     }
 
     /// Hands the slot of the message in hand back.
@@ -279,19 +281,20 @@ impl Deliveries {
     }
 }
 
-impl Drop for Hands {
+impl Drop for Deliveries {
     fn drop(&mut self) {
-        if !self.seat.is_ours() {
+        let Self { hands, signal } = self;
+        if !hands.seat.is_ours() {
             // In a forked child: what is in hand is the parent's.
             return;
         }
-        let lane = self.view.lane();
-        while !self.run.is_empty() && self.run.is_skipped(&lane) {
-            self.run.release(&lane, self.capacity);
+        while !hands.run.is_empty() && hands.run.is_skipped(&hands.view.lane()) {
+            hands.release(signal);
         }
-        if !self.run.is_empty() {
+        if !hands.run.is_empty() {
             // Somebody else shall take over what is in hand: to them it looks like a death.
-            self.seat.abandon();
+            hands.seat.abandon();
+            signal.rouse_own_side(&hands.view.control().consumer_sleep.0);
         }
     }
 }

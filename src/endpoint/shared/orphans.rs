@@ -132,6 +132,11 @@ impl Orphans {
             return Run::NONE;
         }
         self.next_ns = clock.saturating_add(PAUSE_NS);
+        self.waiting = false;
+        let unfinished = |i| self.is_unfinished(lane, control, i, mine);
+        if !(0..self.consumers.places()).any(unfinished) {
+            return Run::NONE;
+        }
         // Of several who would take over the same message, one at a time.
         let admin = match self.consumers.admin() {
             Ok(Some(admin)) => admin,
@@ -140,20 +145,31 @@ impl Orphans {
                 return Run::NONE;
             }
             // The ring was removed: nobody can be told alive from dead any more.
-            Err(_) => {
-                self.waiting = false;
-                return Run::NONE;
-            }
+            Err(_) => return Run::NONE,
         };
-        self.waiting = false;
         let run = self.search(lane, control, mine);
         admin.release();
         run
     }
 
+    /// Whether the owner of entry `i`, which is not `mine`, has something in hand, or had when it died.
+    fn is_unfinished(
+        &self,
+        lane: &Lane<'_>,
+        control: &Control,
+        i: u32,
+        mine: &Participant,
+    ) -> bool {
+        let entry = self.consumers.entry(i);
+        !std::ptr::eq(entry, mine) && repair::is_unfinished(lane, control, announce::run(entry))
+    }
+
     /// Looks through the entries of those who died.
     fn search(&mut self, lane: &Lane<'_>, control: &Control, mine: &Participant) -> Run {
         for i in 0..self.consumers.places() {
+            if !self.is_unfinished(lane, control, i, mine) {
+                continue;
+            }
             let mut run = Run::NONE;
             let take = |entry: &Participant| {
                 let estate = estate_of(lane, control, self.capacity, &self.consumers, entry, mine);

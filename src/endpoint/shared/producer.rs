@@ -5,7 +5,6 @@ use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::claims::Claims;
 use super::loan::{SharedLoan, SharedLoanRun};
 use crate::error::{EndpointError, PushError, TryPushError};
-use crate::ring::shared::{head, tail};
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
 use std::marker::PhantomData;
@@ -192,14 +191,13 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
         self.claims.close();
     }
 
-    /// Messages committed or being written, and not yet claimed by a consumer. A moment's picture.
+    /// Messages committed or being written, and not yet claimed by a consumer; with one consumer not yet released, as
+    /// far as it has said. A moment's picture.
     pub fn len(&self) -> u64 {
-        let control = self.claims.view.control();
-        tail::ahead_of(control, head::head(control)).min(self.claims.capacity)
+        self.claims.len()
     }
 
-    /// Whether every message was claimed by a consumer. With one consumer, see its own
-    /// [`is_empty`](crate::Consumer::is_empty).
+    /// Whether [`len`](SharedProducer::len) is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

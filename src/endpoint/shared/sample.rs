@@ -2,6 +2,7 @@
 
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::consumer::SharedConsumer;
+use crate::layout::word::POSITION_LIMIT;
 use std::ops::Deref;
 
 /// A message that was claimed. Its slot goes back to the producers when this is dropped; a consumer that dies with it
@@ -36,9 +37,9 @@ impl<'a, T: Element + ?Sized, M: Trust> SharedSample<'a, T, M> {
         lane.read_into(hands.run.next, out.as_mut_bytes());
     }
 
-    /// The message's position. Positions of one producer's messages grow.
+    /// The message's position: below 2^62, where it begins again at 0. Positions of one producer's messages grow.
     pub fn position(&self) -> u64 {
-        self.consumer.deliveries.hands.run.next
+        self.consumer.deliveries.hands.run.next % POSITION_LIMIT
     }
 
     /// Whether the message was in the hands of a consumer that died, which may have dealt with it.

@@ -6,7 +6,7 @@ use super::producer::Producer;
 use std::ops::{Deref, DerefMut};
 
 /// A free slot in the hands of the producer. Nobody sees it before [`commit`](Loan::commit); dropping it, or
-/// dying with it, gives it back untouched by the stream.
+/// dying with it, gives it back untouched by the stream. (In a broadcast the oldest message, which it overwrites, is gone.)
 ///
 /// What was not written holds bytes of an earlier lap.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ impl<T: Element, K: SoleProducer> Deref for Loan<'_, T, Trusted, K> {
             .payload(self.producer.claimed(0))
             .cast::<T>();
         // SAFETY: a T fits and is aligned there (checked at attach); all bit patterns are valid (FromBytes);
-        // the slot belongs to this producer until it commits, and peers keep to that (trust_peers).
+        // the slot belongs to this producer until it commits, and peers keep to that (trust_peers); readers of a
+        // broadcast may copy it meanwhile, outside the language's memory model, and throw the copy away.
         unsafe { &*payload }
     }
 }

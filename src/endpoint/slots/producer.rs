@@ -242,7 +242,8 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     }
 
     /// Messages committed and not yet released: how far the consumer lags behind. Never less than it is.
-    /// Reads a few of the consumer's lines.
+    /// Reads a few of the consumer's lines. Where many consume: not yet claimed. Of a broadcast: not yet read by the
+    /// slowest lossless reader, as far as it has said.
     pub fn len(&self) -> u64 {
         self.tail.len(self.view.lane(), self.view.control())
     }

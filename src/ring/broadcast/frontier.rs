@@ -70,7 +70,7 @@ fn gate_of(control: &Control, i: u32) -> (&crate::sync::AtomicU64, u64) {
 /// Whether the producer waits for the reader at place `i`.
 pub(crate) fn is_gating(control: &Control, i: u32) -> bool {
     let (word, bit) = gate_of(control, i);
-    // Relaxed: for people, and for a reader that asks about itself.
+    // Relaxed: for people, and for a reader that asks about itself, after a fence (B3).
     word.load(Relaxed) & bit != 0
 }
 
@@ -79,6 +79,9 @@ pub(crate) fn ungate(control: &Control, i: u32) {
     let (word, bit) = gate_of(control, i);
     // Relaxed: whoever clears it late only waits in vain; what the reader has read is published by its cursor.
     word.fetch_and(!bit, Relaxed);
+    // Release B3: whoever reads what is written from here on, and then looks, finds the bit cleared; there may be no
+    // new frontier to tell it.
+    fence(Release);
 }
 
 /// Makes the producer wait for the reader at place `i`, whose entry is `mine`, from a position on that `choose` gives

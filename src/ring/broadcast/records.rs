@@ -176,6 +176,8 @@ pub(crate) struct Reader {
     at: Point,
     /// What was published of it.
     told: u64,
+    /// The place at which the producer waits for it, if it ever did.
+    place: Option<u32>,
     shape: Shape,
 }
 
@@ -204,8 +206,27 @@ impl Reader {
         Self {
             at,
             told: at.position,
+            place: None,
             shape,
         }
+    }
+
+    /// For a reader at place `i` whom the producer waits for, by [`frontier::gate`].
+    pub(crate) fn waited_for(self, i: u32) -> Self {
+        Self {
+            place: Some(i),
+            ..self
+        }
+    }
+
+    /// Whether what was read at the next position may have been overwritten. To be asked after a fence.
+    ///
+    /// The frontier may be further than the producer goes: it tells it first, and only then looks who is to be waited
+    /// for. Whoever is does not lose by that.
+    #[inline(always)]
+    fn is_overtaken(&self, control: &Control) -> bool {
+        is_overtaken(frontier(control), self.at.position, self.shape)
+            && !self.place.is_some_and(|i| frontier::is_gating(control, i))
     }
 
     /// Begins at `position`, if a record begins there that can be read, or is the next one to be.
@@ -283,7 +304,7 @@ impl Reader {
             // Acquire B3: pairs with the fence in `Credit::refill`: if anything of the above was read that was
             // written with a later frontier, that is seen below.
             fence(Acquire);
-            if is_overtaken(frontier(control), position, self.shape) {
+            if self.is_overtaken(control) {
                 match self.overtaken(words, control, resume) {
                     // Nothing but padding.
                     Seen::Lost(0) => {

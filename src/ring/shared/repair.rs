@@ -42,9 +42,13 @@ pub(crate) fn tombstone(
     if distance(tail::tail(control).0, position) <= 0 {
         return Verdict::Settled;
     }
+    // Acquire P1: what is claimed and no longer free is settled for good.
+    let is_free = || words.at(position).load(Acquire) == word::free(position);
+    if !is_free() {
+        return Verdict::Settled;
+    }
     if is_announced_alive(producers, position) {
-        // Acquire P1: only whether there is anything to wait for.
-        return if words.at(position).load(Acquire) == word::free(position) {
+        return if is_free() {
             Verdict::Wait
         } else {
             Verdict::Settled
@@ -71,10 +75,13 @@ pub(crate) fn orphan(
     if head::head(control).wrapping_sub(position) as i64 <= 0 {
         return Verdict::Settled;
     }
+    // What was claimed and released is settled for good.
+    if !is_in_hand(words, position) {
+        return Verdict::Settled;
+    }
     let alive = is_announced_alive(consumers, position);
-    // Acquire P1: pairs with the Release of the producer: the payload is there for its new owner.
-    let found = words.at(position).load(Acquire);
-    if found != word::ready(position) && found != word::skip(position) {
+    // Only now: see above.
+    if !is_in_hand(words, position) {
         return Verdict::Settled;
     }
     if alive {
@@ -82,6 +89,20 @@ pub(crate) fn orphan(
     } else {
         Verdict::Orphan
     }
+}
+
+/// Whether `position`, which a consumer has claimed, was not yet released.
+fn is_in_hand(words: &impl Words, position: u64) -> bool {
+    // Acquire P1: pairs with the Release of the producer: the payload is there for a new owner.
+    let found = words.at(position).load(Acquire);
+    found == word::ready(position) || found == word::skip(position)
+}
+
+/// Whether something of `announced` is in its consumer's hands: as they are released in order, the last. A hint.
+pub(crate) fn is_unfinished(words: &impl Words, control: &Control, announced: (u64, u64)) -> bool {
+    let (from, len) = announced;
+    let last = from.wrapping_add(len).wrapping_sub(1);
+    len > 0 && head::head(control).wrapping_sub(last) as i64 > 0 && is_in_hand(words, last)
 }
 
 /// The positions of a run that somebody announced; no more than a ring has.
