@@ -53,6 +53,7 @@ impl RecordReader {
             let gated = frontier::gate(control, standing.gate(), reach, choose);
             standing.rouse_producer(control);
             gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
+            place = place.map(|place| place.waited_for(standing.gate().0));
         } else {
             frontier::publish(standing.entry(), choose()?);
         }
