@@ -155,14 +155,14 @@ impl Credit {
     }
 
     /// Takes credit for `need` positions from `next` on, at most a ring, and for more if there is some. `mark` is
-    /// called before a new frontier is published.
+    /// called with a new frontier before it is published.
     pub(crate) fn refill(
         &mut self,
         control: &Control,
         readers: &impl Cursors,
         next: u64,
         need: u64,
-        mark: impl FnOnce(),
+        mark: impl FnOnce(u64),
     ) -> Room {
         // Acquire X1: pairs with the Release in `close_producer`, by a forerunner.
         if control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER != 0 {
@@ -176,7 +176,7 @@ impl Credit {
         }
         let mut limit = next.wrapping_add(goal);
         if limit.wrapping_sub(self.told) as i64 > 0 {
-            mark();
+            mark(limit);
             self.told = limit;
             // Release B2: whoever sees this frontier sees the mark.
             control.tail.0.store(limit, Release);

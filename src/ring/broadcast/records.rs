@@ -31,6 +31,8 @@ pub(crate) struct Tail {
     credit: Credit,
     /// Marks left so far, by this producer.
     marks: u64,
+    /// The newest.
+    marked: u64,
     shape: Shape,
 }
 
@@ -60,6 +62,7 @@ impl Tail {
             at,
             credit: Credit::new(control, at.position, shape.capacity, shape.align),
             marks: i as u64 + 1,
+            marked: from.position,
             shape,
         })
     }
@@ -105,10 +108,16 @@ impl Tail {
     ) -> Room {
         let (need, at) = (self.need(total), self.at);
         if need > self.credit.limit().wrapping_sub(at.position) {
-            let marks = &mut self.marks;
-            let mark = || {
-                leave_mark(control, *marks, at);
-                *marks += 1;
+            let (marks, marked) = (&mut self.marks, &mut self.marked);
+            let capacity = self.shape.capacity;
+            // Not for each small step of the frontier: all marks together shall reach back over half of the ring.
+            let mark = |limit: u64| {
+                let is_far = at.position.wrapping_sub(*marked) >= capacity / 8;
+                if is_far || limit.wrapping_sub(*marked) > capacity / 2 {
+                    leave_mark(control, *marks, at);
+                    *marks += 1;
+                    *marked = at.position;
+                }
             };
             match self
                 .credit

@@ -87,7 +87,8 @@ impl Tail {
 
     /// Looks for room for `need` messages, at most a ring of them. Exact.
     pub(crate) fn refill(&mut self, control: &Control, readers: &impl Cursors, need: u64) -> Room {
-        self.credit.refill(control, readers, self.next, need, || ())
+        self.credit
+            .refill(control, readers, self.next, need, |_| ())
     }
 
     /// The readers that are in the way of one more message.
