@@ -8,45 +8,60 @@ use std::process::{Command, Stdio};
 struct Peer {
     cfg: &'static str,
     header: &'static str,
-    source: &'static str,
+    /// All in one language.
+    sources: &'static [&'static str],
     package: &'static str,
     /// Library to link with; empty where the header is everything.
     library: &'static str,
 }
 
-const PEERS: [Peer; 5] = [
+const PEERS: [Peer; 7] = [
     Peer {
         cfg: "have_boost",
         header: "boost/lockfree/spsc_queue.hpp",
-        source: "cpp/boost_spsc.cpp",
+        sources: &["cpp/boost_spsc.cpp"],
         package: "libboost-dev",
         library: "",
     },
     Peer {
         cfg: "have_moodycamel",
         header: "readerwriterqueue/readerwriterqueue.h",
-        source: "cpp/moodycamel.cpp",
+        sources: &["cpp/moodycamel.cpp"],
         package: "libreaderwriterqueue-dev",
         library: "",
     },
     Peer {
         cfg: "have_boost_interprocess",
         header: "boost/interprocess/ipc/message_queue.hpp",
-        source: "cpp/boost_interprocess.cpp",
+        sources: &["cpp/boost_interprocess.cpp"],
         package: "libboost-dev",
+        library: "",
+    },
+    Peer {
+        cfg: "have_boost_queue",
+        header: "boost/lockfree/queue.hpp",
+        sources: &["cpp/boost_queue.cpp"],
+        package: "libboost-dev",
+        library: "",
+    },
+    Peer {
+        cfg: "have_ck",
+        header: "ck_ring.h",
+        sources: &["cpp/ck_ring.c"],
+        package: "libck-dev",
         library: "",
     },
     Peer {
         cfg: "have_concurrentqueue",
         header: "concurrentqueue/concurrentqueue.h",
-        source: "cpp/moodycamel_concurrent.cpp",
+        sources: &["cpp/moodycamel_concurrent.cpp", "cpp/moodycamel_many.cpp"],
         package: "libconcurrentqueue-dev",
         library: "",
     },
     Peer {
         cfg: "have_dpdk",
         header: "rte_ring.h",
-        source: "cpp/dpdk_ring.c",
+        sources: &["cpp/dpdk_ring.c", "cpp/dpdk_many.c"],
         package: "libdpdk-dev",
         library: "rte_ring",
     },
@@ -60,14 +75,14 @@ fn main() {
         if !has_header(&peer) {
             println!(
                 "cargo:warning=built without the engine of {}: install the Debian packages g++ and {} to have it",
-                peer.source, peer.package
+                peer.sources[0], peer.package
             );
             continue;
         }
         build(&peer)
             .opt_level(3)
             .define("NDEBUG", None)
-            .file(peer.source)
+            .files(peer.sources)
             .compile(peer.cfg);
         if !peer.library.is_empty() {
             println!("cargo:rustc-link-lib={}", peer.library);
@@ -79,8 +94,10 @@ fn main() {
 fn build(peer: &Peer) -> cc::Build {
     let mut build = cc::Build::new();
     build.warnings(true);
-    if peer.source.ends_with(".cpp") {
+    if peer.sources[0].ends_with(".cpp") {
         build.cpp(true).std("c++17");
+        // The compiler misreads an empty queue inside moodycamel's header.
+        build.flag_if_supported("-Wno-stringop-overflow");
     }
     if peer.cfg == "have_dpdk" {
         // Where Debian puts DPDK's headers, and the one among them that each of the others expects.
@@ -106,7 +123,7 @@ fn has_header(peer: &Peer) -> bool {
 }
 
 fn preprocesses(mut compiler: Command, peer: &Peer) -> std::io::Result<bool> {
-    let language = match peer.source.ends_with(".cpp") {
+    let language = match peer.sources[0].ends_with(".cpp") {
         true => "c++",
         false => "c",
     };

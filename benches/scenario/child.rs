@@ -59,6 +59,27 @@ impl Child {
         self.pid
     }
 
+    /// Waits until the child is stopped; an error when it ended instead.
+    pub fn wait_until_stopped(&mut self) -> Result<(), String> {
+        let mut status = 0;
+        // SAFETY: `pid` is our own child, not reaped yet; `status` is live and writable.
+        let pid = unsafe { libc::waitpid(self.pid, &mut status, libc::WUNTRACED) };
+        if pid != self.pid {
+            return Err(format!("waitpid: {}", io::Error::last_os_error()));
+        }
+        if libc::WIFSTOPPED(status) {
+            return Ok(());
+        }
+        self.reaped = true;
+        Err(String::from("the child process ended instead of stopping"))
+    }
+
+    /// Lets a stopped child go on.
+    pub fn resume(&self) {
+        // SAFETY: an unreaped child keeps its pid, so the signal reaches our child and nobody else.
+        unsafe { libc::kill(self.pid, libc::SIGCONT) };
+    }
+
     /// Waits for the child. An error says with which status or by which signal it ended when that was not status 0.
     pub fn join(mut self) -> Result<(), String> {
         let status = self.reap().map_err(|error| format!("waitpid: {error}"))?;
@@ -110,6 +131,21 @@ mod tests {
         assert_eq!(spawn(|| Ok(())).unwrap().join(), Ok(()));
         let failed = spawn(|| Err(String::from("expected by this test"))).unwrap();
         assert!(failed.join().unwrap_err().contains("status 1"));
+    }
+
+    #[test]
+    fn a_child_that_stops_is_seen_and_goes_on() {
+        let mut child = spawn(|| {
+            // SAFETY: stops this process and nothing else.
+            unsafe { libc::raise(libc::SIGSTOP) };
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(child.wait_until_stopped(), Ok(()));
+        child.resume();
+        assert_eq!(child.join(), Ok(()));
+        let mut ended = spawn(|| Ok(())).unwrap();
+        assert!(ended.wait_until_stopped().is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod harness;
 pub mod load;
 pub mod loops;
 pub mod machine;
+pub mod many;
 pub mod message;
 pub mod ours;
 pub mod pin;

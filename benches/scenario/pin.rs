@@ -5,13 +5,15 @@
 use std::fs;
 use std::io;
 
-/// The two CPUs of a measurement: the one that keeps the clock, and its partner's.
+/// The two CPUs of a measurement: the one that keeps the clock, and its partner's; and where parties beyond two go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpus {
     /// CPU number of the side that reads the clock.
     pub near: usize,
     /// CPU number of the partner.
     pub far: usize,
+    /// One CPU per allowed core, `near` and `far` first. It lasts as long as the process.
+    cores: &'static [usize],
 }
 
 impl Cpus {
@@ -27,7 +29,27 @@ impl Cpus {
         let &far = far.or(rest.first()).ok_or_else(|| {
             io::Error::other("two CPUs are needed, this process is allowed to use one")
         })?;
-        Ok(Cpus { near, far })
+        let mut cores = vec![near, far];
+        let mut taken = [siblings, siblings_of(far)].concat();
+        for &cpu in rest {
+            if !cores.contains(&cpu) && !taken.contains(&cpu) {
+                taken.extend(siblings_of(cpu));
+                cores.push(cpu);
+            }
+        }
+        let cores = cores.leak();
+        Ok(Cpus { near, far, cores })
+    }
+
+    /// Cores that parties can be spread over, 2 or more.
+    pub fn cores(self) -> u32 {
+        self.cores.len() as u32
+    }
+
+    /// The CPU of party `which`, counted from 0 (which is at `near`): each on a core of its own as long as there are cores,
+    /// then all cores in turn.
+    pub fn home(self, which: u32) -> usize {
+        self.cores[which as usize % self.cores.len()]
     }
 }
 
@@ -85,6 +107,17 @@ fn parse_cpu_list(list: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parties_beyond_the_cores_share_them_in_turn() {
+        let cpus = Cpus {
+            near: 4,
+            far: 6,
+            cores: &[4, 6, 9],
+        };
+        let homes: Vec<_> = (0..5).map(|which| cpus.home(which)).collect();
+        assert_eq!(homes, [4, 6, 9, 4, 6]);
+    }
 
     #[test]
     fn a_kernel_cpu_list_is_read_with_ranges_and_single_numbers() {

@@ -53,7 +53,7 @@ pub struct Placement {
 /// One kind of traffic and every engine that carried it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Workload {
-    /// Ring kind: "spsc", "mpsc" ...
+    /// Ring kind: "spsc", "mpsc", "mpmc", "broadcast".
     pub kind: String,
     /// "slots" or "records".
     pub element: String,
@@ -69,6 +69,11 @@ pub struct Workload {
     pub producers: u32,
     /// Consumers.
     pub consumers: u32,
+    /// Whether the parties were more than the cores they ran on.
+    #[serde(default)]
+    pub oversubscribed: bool,
+    /// What else tells this workload from others; null where the fields above say everything.
+    pub note: Option<String>,
     /// Figures, one entry per engine.
     pub engines: Vec<EngineFigures>,
     /// Our throughput over the best peer's.
@@ -187,6 +192,8 @@ mod tests {
             wait: String::from("spin"),
             producers: 1,
             consumers: 1,
+            oversubscribed: false,
+            note: None,
             engines,
             ours_over_best_peer_throughput: None,
             ours_over_best_rust_peer_throughput: None,

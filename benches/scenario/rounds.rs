@@ -273,11 +273,13 @@ impl<'a, W: Traffic> Session<'a, W> {
             Err(message) => {
                 let described = traffic.described();
                 let failure = format!(
-                    "{name}, {} {}, {}, {}: {message}; its own words stand above",
+                    "{name}, {} {}, {}, batch {}, {}, {}: {message}; its own words stand above",
                     described.kind,
                     described.element,
                     described.size(),
-                    wait.name()
+                    described.batch,
+                    wait.name(),
+                    described.parties(),
                 );
                 self.outcome.failed.insert((traffic, place));
                 self.outcome.failures.push(failure);

@@ -74,10 +74,12 @@ fn workload<W: Traffic>(
         element: String::from(described.element),
         payload_bytes: described.payload_bytes,
         payload: described.payload,
-        batch: 1,
+        batch: described.batch,
         wait: String::from(wait.name()),
         producers: described.producers,
-        consumers: 1,
+        consumers: described.consumers,
+        oversubscribed: traffic.is_oversubscribed(),
+        note: described.note,
         engines: places
             .filter_map(|place| {
                 // An engine that failed is listed without figures.

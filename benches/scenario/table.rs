@@ -81,23 +81,7 @@ fn placement_header(out: &mut String, placement: &Placement) {
 }
 
 fn workload_table(out: &mut String, workload: &Workload, floor: Option<f64>) {
-    line(
-        out,
-        &format!(
-            "\n  {} {}, {} bytes, batch {}, {}, {} producer{}, {} consumer",
-            workload.kind,
-            workload.element,
-            workload
-                .payload
-                .clone()
-                .unwrap_or_else(|| workload.payload_bytes.to_string()),
-            workload.batch,
-            workload.wait,
-            workload.producers,
-            if workload.producers == 1 { "" } else { "s" },
-            workload.consumers
-        ),
-    );
+    line(out, &title(workload));
     line(
         out,
         &format!(
@@ -109,10 +93,49 @@ fn workload_table(out: &mut String, workload: &Workload, floor: Option<f64>) {
         engine_line(out, engine, floor);
     }
     for engine in &workload.engines {
-        if let Some(ratios) = &engine.ours {
-            ratios_line(out, &engine.name, ratios);
+        match &engine.ours {
+            _ if workload.consumers == 0 || workload.note.is_some() => cost_line(out, engine),
+            Some(ratios) => ratios_line(out, &engine.name, ratios),
+            None => (),
         }
     }
+}
+
+/// What the workload is, in one line.
+fn title(workload: &Workload) -> String {
+    let several = |count: u32| if count == 1 { "" } else { "s" };
+    let size = match &workload.payload {
+        Some(class) => class.clone(),
+        None => workload.payload_bytes.to_string(),
+    };
+    let mut title = format!(
+        "\n  {} {}, {size} bytes, batch {}, {}, {} producer{}, {} consumer{}",
+        workload.kind,
+        workload.element,
+        workload.batch,
+        workload.wait,
+        workload.producers,
+        several(workload.producers),
+        workload.consumers,
+        several(workload.consumers),
+    );
+    if let Some(note) = &workload.note {
+        title.push_str(", ");
+        title.push_str(note);
+    }
+    if workload.oversubscribed {
+        title.push_str(", oversubscribed");
+    }
+    title
+}
+
+/// The time of one message beside its rate, for workloads in which nobody has to receive.
+fn cost_line(out: &mut String, engine: &EngineFigures) {
+    let ns = engine.throughput_msgs_per_s.map(|rate| 1e9 / rate);
+    line(
+        out,
+        &format!("    {}: {} ns per message", engine.name, figure(ns, 1.0)),
+    );
 }
 
 fn ratios_line(out: &mut String, name: &str, ratios: &Ratios) {

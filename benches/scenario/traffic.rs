@@ -7,7 +7,7 @@ use super::harness::capacity;
 /// A workload as the report names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
-    /// Ring kind: "spsc" or "mpsc".
+    /// Ring kind: "spsc", "mpsc", "mpmc", "broadcast".
     pub kind: &'static str,
     /// "slots" or "records".
     pub element: &'static str,
@@ -17,6 +17,12 @@ pub struct Description {
     pub payload: Option<String>,
     /// Producers.
     pub producers: u32,
+    /// Consumers; of a broadcast, the readers that take part.
+    pub consumers: u32,
+    /// Messages per call.
+    pub batch: u32,
+    /// What else tells this workload from others, in a few words.
+    pub note: Option<String>,
 }
 
 impl Description {
@@ -27,6 +33,17 @@ impl Description {
             None => format!("{} bytes", self.payload_bytes),
         }
     }
+
+    /// The parties in words: "4 producers, 1 consumer".
+    pub fn parties(&self) -> String {
+        let several = |count: u32| if count == 1 { "" } else { "s" };
+        let (producers, consumers) = (self.producers, self.consumers);
+        format!(
+            "{producers} producer{}, {consumers} consumer{}",
+            several(producers),
+            several(consumers)
+        )
+    }
 }
 
 /// One kind of traffic. Ordered as tables list it.
@@ -36,6 +53,10 @@ pub trait Traffic: Copy + Ord {
     /// How many times longer than others its timed loops last.
     fn stretch(self) -> u64 {
         1
+    }
+    /// Whether it has more parties than cores to run them on.
+    fn is_oversubscribed(self) -> bool {
+        false
     }
     /// Whether messages also go back and forth one at a time.
     fn has_round_trips(self) -> bool;
@@ -59,6 +80,9 @@ impl Traffic for usize {
             payload_bytes: self as u64,
             payload: None,
             producers: 1,
+            consumers: 1,
+            batch: 1,
+            note: None,
         }
     }
 }

@@ -28,7 +28,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let workloads = args.workloads();
+    let cpus = match Cpus::choose() {
+        Ok(cpus) => cpus,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let workloads = args.workloads(cpus.cores());
     let engines = match chosen(&args, &workloads) {
         Ok(engines) => engines,
         Err(message) => {
@@ -45,7 +52,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     engines::begin_run();
-    match supervised(|| measure(&args, &workloads, &engines)) {
+    match supervised(|| measure(&args, cpus, &workloads, &engines)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
@@ -89,10 +96,10 @@ fn supervised(work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 
 fn measure(
     args: &Args,
+    cpus: Cpus,
     workloads: &[Work],
     engines: &[Box<dyn Engine<Work>>],
 ) -> Result<(), String> {
-    let cpus = Cpus::choose().map_err(|error| error.to_string())?;
     pin_to(cpus.near).map_err(|error| format!("pinning: {error}"))?;
     let pace = if args.quick { Pace::QUICK } else { Pace::FULL };
     let outcome = Session::new(engines, cpus, pace).run(workloads, args.rounds)?;

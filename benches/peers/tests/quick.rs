@@ -92,6 +92,64 @@ fn every_engine_for_records_passes_its_checks_from_one_producer_and_from_four() 
     assert_eq!(workload["payload_bytes"], 112);
 }
 
+/// The workloads of all placements.
+fn workloads(report: &Value) -> impl Iterator<Item = &Value> {
+    placements(report)
+        .iter()
+        .flat_map(|placement| placement["workloads"].as_array().unwrap())
+}
+
+/// Every engine measured something wherever it is listed, and every engine is listed somewhere.
+fn all_measured(names: &[String], report: &Value) {
+    for engine in workloads(report).flat_map(engines) {
+        let rate = engine["throughput_msgs_per_s"].as_f64();
+        assert!(rate > Some(0.0), "{engine}");
+    }
+    for name in names {
+        let listed = |e: &Value| e["name"] == **name;
+        assert!(
+            workloads(report).flat_map(engines).any(listed),
+            "{name} is not listed"
+        );
+    }
+}
+
+#[test]
+fn every_engine_with_competing_consumers_delivers_every_message_exactly_once() {
+    let (names, report) = names_and_report(&["--kind", "mpmc"]);
+    all_measured(&names, &report);
+    let shape =
+        |w: &Value| ["producers", "consumers", "batch"].map(|count| w[count].as_u64().unwrap());
+    let four = workloads(&report).find(|w| shape(w) == [4, 4, 16]).unwrap();
+    assert_eq!(four["kind"], "mpmc");
+    let cores = report["machine"]["cores"].as_u64();
+    assert!(four["oversubscribed"] == true || cores > Some(4));
+}
+
+#[test]
+fn every_engine_for_broadcasts_delivers_every_message_to_every_reader() {
+    let (names, report) = names_and_report(&["--kind", "broadcast"]);
+    all_measured(&names, &report);
+    for workload in workloads(&report) {
+        let pair = workload["consumers"] == 1 && workload["batch"] == 1;
+        for engine in engines(workload) {
+            assert_eq!(engine["rtt_ns"].is_null(), !pair);
+        }
+    }
+}
+
+#[test]
+fn readers_that_do_not_read_are_told_exactly_what_they_lost() {
+    let (names, report) = names_and_report(&["--kind", "attached"]);
+    assert_eq!(names, ["annulus"]);
+    all_measured(&names, &report);
+    let notes: Vec<_> = workloads(&report)
+        .filter_map(|w| w["note"].as_str())
+        .collect();
+    assert!(notes.contains(&"200 lossy attached and asleep"));
+    assert!(notes.contains(&"1 lossy attached and stopped"));
+}
+
 #[test]
 fn an_unknown_engine_is_refused_with_the_names_of_the_known_ones() {
     let output = peers(&["--only", "nobody"]);

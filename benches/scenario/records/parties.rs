@@ -18,8 +18,20 @@ pub fn run<R>(
     near: impl FnOnce() -> Result<R, String>,
     far: impl Fn(u32) -> Result<(), String> + Sync,
 ) -> Result<R, String> {
+    run_at(across, |which| home(cpus, which), count, barrier, near, far)
+}
+
+/// `run` with the CPU of each party beside this one chosen by `home`.
+pub fn run_at<R>(
+    across: Across,
+    home: impl Fn(u32) -> usize + Sync,
+    count: u32,
+    barrier: &Barrier,
+    near: impl FnOnce() -> Result<R, String>,
+    far: impl Fn(u32) -> Result<(), String> + Sync,
+) -> Result<R, String> {
     let far = |which: u32| {
-        pin_to(home(cpus, which)).map_err(|error| format!("pinning: {error}"))?;
+        pin_to(home(which)).map_err(|error| format!("pinning: {error}"))?;
         far(which)
     };
     match across {

@@ -50,6 +50,11 @@ impl Traffic for Records {
         if self.is_crowded() { 5 } else { 1 }
     }
 
+    /// They have two cores, however many there are.
+    fn is_oversubscribed(self) -> bool {
+        self.is_crowded()
+    }
+
     /// With several producers there is nobody to answer.
     fn has_round_trips(self) -> bool {
         self.producers == 1
@@ -62,6 +67,9 @@ impl Traffic for Records {
             payload_bytes: self.lengths.mean() as u64,
             payload: Some(self.lengths.name()),
             producers: self.producers,
+            consumers: 1,
+            batch: 1,
+            note: None,
         }
     }
 }

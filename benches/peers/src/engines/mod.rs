@@ -1,23 +1,26 @@
 //! The engines: ours and its peers, behind one face.
 //!
-//! An engine for slots is a family of links, one per message size; engines for records are in `records`. None keeps
-//! figures.
+//! An engine for slots is a family of links, one per message size; engines for records are in `records`,
+//! those for rings that several parties share in `many`. None keeps figures.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::scenario::engine::{Engine, Traits};
+use crate::scenario::engine::{Across, Engine, Traits, Wait, WrittenIn};
 use crate::scenario::harness::{self, Link};
+use crate::scenario::many::work::Many;
 use crate::scenario::ours::{Parking, Spinning};
 use crate::scenario::pin::Cpus;
 use crate::scenario::records::work::Records;
 use crate::scenario::traffic::{Description, Traffic};
 
 mod annulus;
+pub mod attached;
 #[cfg(any(have_boost, have_moodycamel))]
 mod cpp;
 mod iceoryx;
 mod kernel;
+mod many;
 mod records;
 mod shaq;
 mod thread_rings;
@@ -32,6 +35,10 @@ pub enum Work {
     Slots(usize),
     /// Records.
     Records(Records),
+    /// Slots of 56 bytes through a ring that several parties share.
+    Many(Many),
+    /// A broadcast to readers that do not read, or to one that does.
+    Attached(attached::Readers),
 }
 
 impl Traffic for Work {
@@ -39,6 +46,8 @@ impl Traffic for Work {
         match self {
             Work::Slots(payload) => payload.shortest_stream(),
             Work::Records(records) => records.shortest_stream(),
+            Work::Many(many) => many.shortest_stream(),
+            Work::Attached(readers) => readers.shortest_stream(),
         }
     }
 
@@ -46,6 +55,17 @@ impl Traffic for Work {
         match self {
             Work::Slots(payload) => payload.stretch(),
             Work::Records(records) => records.stretch(),
+            Work::Many(many) => many.stretch(),
+            Work::Attached(readers) => readers.stretch(),
+        }
+    }
+
+    fn is_oversubscribed(self) -> bool {
+        match self {
+            Work::Slots(payload) => payload.is_oversubscribed(),
+            Work::Records(records) => records.is_oversubscribed(),
+            Work::Many(many) => many.is_oversubscribed(),
+            Work::Attached(readers) => readers.is_oversubscribed(),
         }
     }
 
@@ -53,6 +73,8 @@ impl Traffic for Work {
         match self {
             Work::Slots(payload) => payload.has_round_trips(),
             Work::Records(records) => records.has_round_trips(),
+            Work::Many(many) => many.has_round_trips(),
+            Work::Attached(readers) => readers.has_round_trips(),
         }
     }
 
@@ -60,6 +82,8 @@ impl Traffic for Work {
         match self {
             Work::Slots(payload) => payload.described(),
             Work::Records(records) => records.described(),
+            Work::Many(many) => many.described(),
+            Work::Attached(readers) => readers.described(),
         }
     }
 }
@@ -148,7 +172,18 @@ pub fn sweep() {
 pub fn all() -> Vec<Box<dyn Engine<Work>>> {
     let mut all = slots();
     all.extend(records::all());
+    all.extend(many::all());
+    all.push(Box::new(attached::Publisher));
     all
+}
+
+const fn traits(name: &'static str, across: Across, written_in: WrittenIn, wait: Wait) -> Traits {
+    Traits {
+        name,
+        across,
+        written_in,
+        wait,
+    }
 }
 
 fn slots() -> Vec<Box<dyn Engine<Work>>> {

@@ -80,7 +80,8 @@ impl<const WORDS: usize> Link for ShaqLink<WORDS> {
     }
 }
 
-fn memfd() -> Result<File, String> {
+/// A fresh file in memory.
+pub fn memfd() -> Result<File, String> {
     // SAFETY: the name is a NUL-terminated constant.
     let descriptor =
         unsafe { libc::memfd_create(c"annulus-peers-shaq".as_ptr(), libc::MFD_CLOEXEC) };

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use annulus::{MpscRecords, Options, RecordKind, Ring, SpscRecords};
+use annulus::{MpscRecords, Options, RecordQueue, Ring, SpscRecords};
 
 use super::super::fresh_name;
 use super::traits;
@@ -16,7 +16,7 @@ use crate::scenario::records::ours::{Receiving, Sending, Waiting};
 use crate::scenario::records::work::Records;
 
 /// A kind of ring, and for how many producers it is measured.
-pub trait Kind: RecordKind + Sized + 'static {
+pub trait Kind: RecordQueue + Sized + 'static {
     /// Whether it is measured with several producers, or with one.
     const SEVERAL: bool;
     /// The ring of that name.

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use ::annulus::{MpscRecords, SpscRecords};
 
-use super::Work;
-use crate::scenario::engine::{Across, Engine, Traits, Wait, WrittenIn};
+use super::{Work, traits};
+use crate::scenario::engine::{Engine, Traits};
 use crate::scenario::pin::Cpus;
 use crate::scenario::records::harness::{self, Channel};
 use crate::scenario::records::ours::{Parking, Spinning, Yielding};
@@ -43,14 +43,14 @@ impl<C: Channel> Engine<Work> for Entry<C> {
     fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
         match work {
             Work::Records(records) => harness::stream::<C>(cpus, records, count),
-            Work::Slots(_) => Err(String::from("carries records only")),
+            _ => Err(String::from("carries records only")),
         }
     }
 
     fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
         match work {
             Work::Records(records) => harness::round_trips::<C>(cpus, records, count),
-            Work::Slots(_) => Err(String::from("carries records only")),
+            _ => Err(String::from("carries records only")),
         }
     }
 }
@@ -86,15 +86,6 @@ pub fn all() -> Vec<Box<dyn Engine<Work>>> {
         engine::<posix_mq::Queue>(),
         engine::<sysv::Queue>(),
     ]
-}
-
-const fn traits(name: &'static str, across: Across, written_in: WrittenIn, wait: Wait) -> Traits {
-    Traits {
-        name,
-        across,
-        written_in,
-        wait,
-    }
 }
 
 /// An end that is attached once.

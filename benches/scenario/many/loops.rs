@@ -1,0 +1,350 @@
+//! The loops that are timed, and the loops that check every byte: one source for all engines.
+//!
+//! Invariants: a waiting party polls with one `spin_loop` per failure and, where there are more parties than cores, gives its
+//! core away after `YIELD_AFTER` failures in a row; the same for every engine.
+
+use std::hint::{black_box, spin_loop};
+
+use super::super::loops::{Damaged, verdict};
+use super::books::{Books, CHUNK};
+use super::content::{Slot, differs, message, onward, origin, table};
+use super::work::{Many, Sharing};
+
+/// Failures in a row after which a crowded party yields.
+const YIELD_AFTER: u32 = 100;
+
+/// The sending end of a ring. An end never waits for room itself, unless the engine has no other way.
+pub trait Tx {
+    /// Called once when everybody is attached, before anything is sent.
+    fn settle(&mut self) {}
+
+    /// Copies the message in; false when the ring is full.
+    fn try_send(&mut self, message: &Slot) -> bool;
+
+    /// Copies the messages in, or the first few of them, or none; says how many. By the engine's call for several where it has one.
+    #[inline(always)]
+    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
+        let full = messages.iter().position(|message| !self.try_send(message));
+        full.unwrap_or(messages.len())
+    }
+}
+
+/// The receiving end of a ring.
+pub trait Rx {
+    /// Whether the engine gives out all there is at once and has no cheap call for less; batches then have no meaning here.
+    const ALL_AT_ONCE: bool = false;
+
+    /// Called once when everybody is attached, before anything is sent.
+    fn settle(&mut self) {}
+
+    /// Copies one message out, hands the copy to `take` and returns true; false when the ring is empty.
+    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool;
+
+    /// The same for up to `most` messages; says how many. By the engine's call for several where it has one.
+    #[inline(always)]
+    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut taken = 0;
+        while taken < most && self.try_receive(take) {
+            taken += 1;
+        }
+        taken
+    }
+}
+
+/// What a party does when it finds the ring full or empty.
+struct Patience {
+    failures: u32,
+    crowded: bool,
+}
+
+impl Patience {
+    #[inline(always)]
+    fn wait(&mut self) {
+        self.failures += 1;
+        if self.crowded && self.failures >= YIELD_AFTER {
+            self.failures = 0;
+            std::thread::yield_now();
+        } else {
+            spin_loop();
+        }
+    }
+}
+
+/// One producer and what it sends.
+pub struct Sender<T> {
+    tx: T,
+    producer: u32,
+    batch: usize,
+    table: Box<[Slot]>,
+    patience: Patience,
+}
+
+impl<T: Tx> Sender<T> {
+    /// Producer `producer` of such messages.
+    pub fn new(tx: T, producer: u32, many: Many) -> Self {
+        Sender {
+            tx,
+            producer,
+            batch: many.batch as usize,
+            table: table(producer),
+            patience: patience(many),
+        }
+    }
+
+    /// See `Tx::settle`.
+    pub fn settle(&mut self) {
+        self.tx.settle();
+    }
+
+    /// Sends, timed.
+    pub fn send(&mut self, count: u64) {
+        let mut at = 0;
+        let mut left = count;
+        if self.batch == 1 {
+            for _ in 0..count {
+                self.send_one(at);
+                at = onward(at, 1);
+            }
+            return;
+        }
+        while left > 0 {
+            let run = left.min(self.batch as u64) as usize;
+            let messages = black_box(&self.table[at..at + run]);
+            let sent = self.tx.try_send_many(messages);
+            if sent == 0 {
+                self.patience.wait();
+                continue;
+            }
+            self.patience.failures = 0;
+            at = onward(at, sent);
+            left -= sent as u64;
+        }
+    }
+
+    #[inline(always)]
+    fn send_one(&mut self, at: usize) {
+        self.patience.failures = 0;
+        while !self.tx.try_send(black_box(&self.table[at])) {
+            self.patience.wait();
+        }
+    }
+
+    /// Sends messages that are all different, in runs as long as the timed ones, untimed.
+    pub fn send_numbered(&mut self, count: u64) {
+        let mut number = 0;
+        let mut run = Vec::with_capacity(self.batch);
+        while number < count {
+            let end = count.min(number + self.batch as u64);
+            run.clear();
+            run.extend((number..end).map(|number| message(self.producer, number)));
+            let sent = match &run[..] {
+                [one] => usize::from(self.tx.try_send(one)),
+                several => self.tx.try_send_many(several),
+            };
+            if sent == 0 {
+                self.patience.wait();
+            }
+            number += sent as u64;
+        }
+    }
+}
+
+/// One consumer.
+pub struct Receiver<R> {
+    rx: R,
+    many: Many,
+    patience: Patience,
+}
+
+impl<R: Rx> Receiver<R> {
+    /// A consumer of such messages.
+    pub fn new(rx: R, many: Many) -> Self {
+        Receiver {
+            rx,
+            many,
+            patience: patience(many),
+        }
+    }
+
+    /// See `Rx::settle`.
+    pub fn settle(&mut self) {
+        self.rx.settle();
+    }
+
+    /// Receives, timed, until all `count` messages have been received; first and last words are compared, and the sum of the
+    /// first words is entered.
+    pub fn receive(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
+        match self.many.sharing {
+            Sharing::Competing => self.compete(count, books),
+            Sharing::Broadcast => self.read(count, books),
+        }
+    }
+
+    fn compete(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
+        let (mut wrong, mut sum, mut pending) = (0, 0u64, 0);
+        let mut take = |slot: &Slot| {
+            let slot = black_box(slot);
+            wrong |= differs(slot);
+            sum = sum.wrapping_add(slot[0]);
+        };
+        loop {
+            let got = self.take_some(count, &mut take);
+            pending += got;
+            if pending >= CHUNK || got == 0 && pending > 0 {
+                books.timed.enter(pending, count)?;
+                pending = 0;
+            }
+            if got > 0 {
+                self.patience.failures = 0;
+            } else if books.timed.is_over(count) {
+                break;
+            } else {
+                self.patience.wait();
+            }
+        }
+        books.timed.add(sum);
+        verdict(wrong)
+    }
+
+    fn read(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
+        let table = table(0);
+        let (mut wrong, mut sum, mut at) = (0, 0u64, 0);
+        let mut take = |slot: &Slot| {
+            let slot = black_box(slot);
+            wrong |= differs(slot) | (slot[0] ^ table[at][0]);
+            sum = sum.wrapping_add(slot[0]);
+            at = onward(at, 1);
+        };
+        let mut left = count;
+        while left > 0 {
+            let got = self.take_some(left, &mut take);
+            if got > 0 {
+                self.patience.failures = 0;
+            } else {
+                self.patience.wait();
+            }
+            left = left.checked_sub(got).ok_or(Damaged)?;
+        }
+        books.timed.end();
+        books.timed.add(sum);
+        verdict(wrong)
+    }
+
+    /// Receives what `send_numbered` of every producer sent, compares every byte, and accounts for every message: none is
+    /// invented, none comes twice, each producer's come in order; and the pass does not end before all have come.
+    pub fn receive_numbered(&mut self, books: &Books) -> Result<(), Damaged> {
+        let many = self.many;
+        let count = many.checked();
+        let mut next = vec![0; many.producers as usize];
+        let mut received = 0;
+        loop {
+            let mut verdict = Ok(());
+            let got = self.take_some(count - received, &mut |slot| {
+                verdict = verdict.and_then(|()| account(slot, many, &mut next, books));
+            });
+            verdict?;
+            received += got;
+            if many.sharing == Sharing::Competing && got > 0 {
+                books.checked.enter(got, count)?;
+            }
+            let over = match many.sharing {
+                Sharing::Competing => books.checked.is_over(count),
+                Sharing::Broadcast => received >= count,
+            };
+            match (over, got) {
+                (true, _) if received > count => return Err(Damaged),
+                (true, _) => return Ok(()),
+                (false, 0) => self.patience.wait(),
+                (false, _) => (),
+            }
+        }
+    }
+
+    /// Takes a batch, and never more than `left`.
+    #[inline(always)]
+    fn take_some(&mut self, left: u64, take: &mut impl FnMut(&Slot)) -> u64 {
+        if R::ALL_AT_ONCE {
+            self.rx.try_receive_many(left as usize, take) as u64
+        } else if self.many.batch == 1 {
+            u64::from(self.rx.try_receive(take))
+        } else {
+            let most = left.min(self.many.batch.into()) as usize;
+            self.rx.try_receive_many(most, take) as u64
+        }
+    }
+}
+
+/// Checks one message of the untimed pass; `next` has the least number that each producer's next message may have.
+fn account(slot: &Slot, many: Many, next: &mut [u64], books: &Books) -> Result<(), Damaged> {
+    let (producer, number) = origin(slot);
+    let least = next.get_mut(producer).ok_or(Damaged)?;
+    if *slot != message(producer as u32, number) {
+        return Err(Damaged);
+    }
+    match many.sharing {
+        Sharing::Competing if number >= *least => books.tick(many, producer, number)?,
+        Sharing::Broadcast if number == *least => (),
+        _ => return Err(Damaged),
+    }
+    *least = number + 1;
+    Ok(())
+}
+
+/// Sends and waits for the answer, which is the same message, timed; first and last words are compared.
+pub fn ping<T: Tx, R: Rx>(
+    out: &mut Sender<T>,
+    back: &mut Receiver<R>,
+    count: u64,
+) -> Result<(), Damaged> {
+    let mut at = 0;
+    let mut wrong = 0;
+    for _ in 0..count {
+        out.send_one(at);
+        wrong |= back.receive_one(&out.table[at]);
+        at = onward(at, 1);
+    }
+    verdict(wrong)
+}
+
+/// The other half of `ping`: compares what arrives and answers it out of this side's own table, as in ../records/loops.rs.
+pub fn echo<T: Tx, R: Rx>(
+    out: &mut Sender<T>,
+    back: &mut Receiver<R>,
+    count: u64,
+) -> Result<(), Damaged> {
+    let mut at = 0;
+    let mut wrong = 0;
+    for _ in 0..count {
+        wrong |= back.receive_one(&out.table[at]);
+        out.send_one(at);
+        at = onward(at, 1);
+    }
+    verdict(wrong)
+}
+
+impl<R: Rx> Receiver<R> {
+    /// Takes one message; zero when it is the expected one.
+    #[inline(always)]
+    fn receive_one(&mut self, expected: &Slot) -> u64 {
+        let mut wrong = 0;
+        let mut take = |slot: &Slot| {
+            let slot = black_box(slot);
+            wrong = differs(slot) | (slot[0] ^ expected[0]);
+        };
+        while !self.rx.try_receive(&mut take) {
+            self.patience.wait();
+        }
+        wrong
+    }
+}
+
+fn patience(many: Many) -> Patience {
+    Patience {
+        failures: 0,
+        crowded: many.is_crowded(),
+    }
+}
+
+#[cfg(test)]
+#[path = "loops_tests.rs"]
+mod tests;
