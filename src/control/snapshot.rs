@@ -124,7 +124,9 @@ fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
         let (lane, control) = (view.lane(), view.control());
         let (taken, len) = match kind {
             header::KIND_SPSC => spsc::fill(&lane, control, capacity),
-            header::KIND_BROADCAST => unread(&view, slots::tail(&lane, control, capacity)),
+            header::KIND_BROADCAST => {
+                unread(&view, capacity, slots::tail(&lane, control, capacity))
+            }
             _ => shared::fill::fill(&lane, control, capacity, kind),
         };
         (taken, len, Regions::clone(&view))
@@ -132,7 +134,7 @@ fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
         let view = segment.view::<Bytes>();
         let (strip, control, shape) = (view.strip(), view.control(), geometry.shape());
         let (taken, len) = match kind {
-            header::KIND_BROADCAST => unread(&view, records::end(&strip, control, shape)),
+            header::KIND_BROADCAST => unread(&view, capacity, records::end(&strip, control, shape)),
             _ => fill::fill(&strip, control, shape, Producers::of(kind)),
         };
         (taken, len, Regions::clone(&view))
@@ -153,8 +155,8 @@ impl Cursors for Readers<'_> {
 }
 
 /// The position of the slowest reader that is waited for, and how far the end of what was published is from it.
-fn unread(regions: &Regions, end: u64) -> (u64, u64) {
-    let lag = frontier::lag(regions.control(), &Readers(regions), end);
+fn unread(regions: &Regions, capacity: u64, end: u64) -> (u64, u64) {
+    let lag = frontier::lag(regions.control(), &Readers(regions), end).min(capacity);
     (end.wrapping_sub(lag), lag)
 }
 

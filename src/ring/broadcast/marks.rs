@@ -18,8 +18,8 @@ use crate::sync::fence;
 const TORN: u64 = u64::MAX;
 
 /// How often something is looked at again that the producer has overwritten meanwhile. Each time it has written the
-/// better part of a ring, so an honest one is never that quick so often.
-pub(super) const TRIES: usize = 64;
+/// better part of a ring, which with the smallest rings takes half a microsecond.
+pub(super) const TRIES: usize = 4096;
 
 /// Where a record begins, and how many came before it since creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

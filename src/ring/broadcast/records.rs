@@ -179,6 +179,9 @@ pub(crate) struct Copied {
     pub(crate) position: u64,
 }
 
+/// How often to walk after a producer to where it is.
+const WALKS: u32 = 4;
+
 /// A reader's private half.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -198,7 +201,7 @@ impl Reader {
         shape: Shape,
         place: Place,
     ) -> Option<Self> {
-        for _ in 0..TRIES {
+        for _ in 0..WALKS {
             let mark = nearest(control, shape, place)?;
             if place == Place::Oldest {
                 return Some(Self::begin(mark, shape));
@@ -208,7 +211,8 @@ impl Reader {
                 return Some(Self::begin(end, shape));
             }
         }
-        None
+        // The producer is as quick as this walk, so its newest mark is new enough.
+        nearest(control, shape, place).map(|mark| Self::begin(mark, shape))
     }
 
     fn begin(at: Point, shape: Shape) -> Self {
