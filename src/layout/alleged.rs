@@ -118,7 +118,7 @@ fn geometry_of(h: &Header) -> Result<Geometry, Refusal> {
             "payload alignment" => h.payload_align.into(),
             "record alignment" => h.stride,
             "producers" => places.producers.into(),
-            "consumers" => places.consumers.into(),
+            "consumers" | "readers" => places.consumers.into(),
             _ => h.payload_bytes,
         },
     })?;

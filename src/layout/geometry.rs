@@ -62,7 +62,11 @@ impl Places {
             return Err(out("producers", rule(producers)));
         }
         if !(1..=consumers).contains(&self.consumers) {
-            return Err(out("consumers", rule(consumers)));
+            let side = match kind {
+                header::KIND_BROADCAST => "readers",
+                _ => "consumers",
+            };
+            return Err(out(side, rule(consumers)));
         }
         Ok(self)
     }
@@ -383,7 +387,7 @@ mod tests {
                 consumers: n,
             };
             let broadcast = Geometry::slots(header::KIND_BROADCAST, 4, 8, 8, places);
-            assert_eq!(broadcast.unwrap_err().field, "consumers");
+            assert_eq!(broadcast.unwrap_err().field, "readers");
         }
     }
 }

@@ -97,7 +97,8 @@ impl<T: Element, M: Trust, K: SoleProducer> Producer<T, M, K> {
 
 impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Pushes a copy of `value`, or says why not. Never waits, never allocates; enters the kernel only to
-    /// wake a sleeping consumer.
+    /// wake a sleeping consumer, or, at most once in a millisecond, to ask whether a lossless reader that is in the way
+    /// is alive.
     ///
     /// # Errors
     /// [`TryPushError::Full`]: every slot holds a message that was not yet released. Nothing was pushed.
