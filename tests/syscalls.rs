@@ -6,6 +6,8 @@
 //! inside, too: it lets something happen right behind one.
 
 mod common;
+#[path = "syscalls/many.rs"]
+mod many;
 
 use annulus::{Consumer, Peer, Producer, TryPopError, TryPushError, Wait};
 use common::alone;
@@ -21,7 +23,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 #[test]
 fn a_child_plays_the_role_it_was_given() {
-    child::play(&[("alone", one_thread), ("two threads", two_threads)]);
+    child::play(&[
+        ("alone", one_thread),
+        ("two threads", two_threads),
+        ("many ends", many_ends),
+    ]);
 }
 
 // ---- allocations --------------------------------------------------------------------------------------
@@ -160,6 +166,9 @@ fn pushing_and_popping_allocate_nothing() {
     on_each_ring(100_000, |spec, kind, work| {
         assert_eq!(allocations(work), 0, "{kind:?} {spec:?}");
     });
+    many::on_each_kind(20_000, |what, work| {
+        assert_eq!(allocations(work), 0, "{what}");
+    });
     let probe = allocations(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(probe, 1, "the allocator counts");
 }
@@ -174,6 +183,14 @@ fn mark(text: &str) {
 
 fn one_thread(_: &Args) {
     on_each_ring(1_000_000 / 16, |_, _, work| {
+        mark("begin");
+        work();
+        mark("end");
+    });
+}
+
+fn many_ends(_: &Args) {
+    many::on_each_kind(20_000, |_, work| {
         mark("begin");
         work();
         mark("end");
@@ -284,6 +301,11 @@ fn makes_no_system_calls(role: &str, wanted_parts: usize) {
 #[test]
 fn one_thread_that_pushes_and_pops_makes_no_system_call() {
     makes_no_system_calls("alone", 16);
+}
+
+#[test]
+fn many_ends_in_the_hands_of_one_thread_make_no_system_call() {
+    makes_no_system_calls("many ends", many::KINDS * many::ways());
 }
 
 #[test]

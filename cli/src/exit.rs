@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// The statuses, for the end of `--help`.
 pub const HELP: &str = "\
 Exit status:
-  0    done; for send and recv: all bytes arrived and the checksum was right
+  0    done; for send and recv: all that was asked for arrived and the checksum was right
   1    the stream, the tail, the bench or the demo failed: the other end died or stopped, the
        checksum was wrong, the input could not be cut as asked, reading or writing failed
   2    wrong usage
@@ -15,6 +15,8 @@ Exit status:
        (--no-wait)
   4    somebody else holds that end of the ring, or uses the ring
   5    the system refused: permission, no space
+  6    the stream of a broadcast came with gaps: recv --lossy lost records, or recv came after
+       the beginning (and --from newest was not given)
   128+n  ended by signal n (130 after ctrl-C)";
 
 /// What went wrong, in the classes of the exit status.
@@ -30,6 +32,8 @@ pub enum Kind {
     Busy,
     /// The kernel refused.
     System,
+    /// A stream ended well, but not all of it came.
+    Gaps,
     /// This signal ended it.
     Signal(i32),
 }
@@ -63,6 +67,7 @@ impl Failure {
             Kind::Ring => 3,
             Kind::Busy => 4,
             Kind::System => 5,
+            Kind::Gaps => 6,
             Kind::Signal(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(0)),
         })
     }
@@ -99,7 +104,7 @@ impl From<CreateError> for Failure {
 impl From<EndpointError> for Failure {
     fn from(e: EndpointError) -> Self {
         let kind = match &e {
-            EndpointError::Occupied { .. } => Kind::Busy,
+            EndpointError::Occupied { .. } | EndpointError::NoPlace { .. } => Kind::Busy,
             EndpointError::Os(_) => Kind::System,
             _ => Kind::Ring,
         };

@@ -7,13 +7,30 @@ Send a file, or stdin, to `annulus recv NAME` in another process.
     annulus send backup < disk.img          in one terminal
     annulus recv backup > copy.img          in another
 
-The two may be started in any order: the first makes the ring and waits. Sending ends well only after the receiver has \
+The two may be started in any order: the first makes the ring and waits. --kind says who shares the ring, and whoever comes \
+first must say it:
+
+    spsc       one sender, one receiver
+    mpsc       several senders, one receiver, which says how many it waits for (recv --senders)
+    spmc       one sender, several receivers; each line or frame goes to one of them
+    mpmc       several senders, which say how many they are (send --senders), several receivers
+    broadcast  one sender; each receiver gets everything
+
+Sending ends well only after the receiver has \
 written everything and found the checksum right. If the receiver dies or stops, send says so and fails. One ring carries \
 one stream; it is removed when the stream has ended, well or not.
 
 The ring is one of records. A record is a chunk of the input as it comes, or with --lines a line, or with --frames a \
-message that its length precedes; the receiver needs not be told. With --kind mpsc several senders share one receiver, \
-which says how many it waits for (recv --senders).";
+message that its length precedes; the receiver needs not be told.
+
+With --kind broadcast sending begins when as many receivers are there as --wait-readers says. Receivers may come and go. Who \
+receives with --lossy is never waited for. Sending ends well when every other receiver has verified everything, and fails at \
+the end if one of them went before.
+
+With --kind spmc or mpmc the ring is one of slots, as long as --slot-size says, and the input is cut into lines or frames. \
+Each is written by one receiver. Sending ends well when all receivers have written what they got and have gone; with several \
+senders that is the last one's business, and the others end when receivers have everything in hand. A line in the hands of a \
+receiver that is killed goes to another.";
 
 /// What `annulus recv` does.
 pub const RECV: &str = "\
@@ -34,7 +51,23 @@ Several senders may send to one receiver:
 Each sender ends for itself and is checked for itself; receiving ends when as many have ended as --senders says. Records \
 of one sender keep their order, those of several come as they were sent. Lines and frames stay whole, and every line gets \
 a newline; chunks of several senders alternate anywhere. A sender that dies in the middle fails the whole, at the latest \
-when the ring runs empty.";
+when the ring runs empty.
+
+Several receivers may share one sender, and each get everything:
+
+    annulus recv feed --kind broadcast > all.1          two of these
+    annulus send feed --kind broadcast --lines --wait-readers 2 < feed.log
+
+The sender waits for all of them, unless they say --lossy: then what it overwrites is lost, it is said exactly how many \
+records that were, and the exit status is 6. It is also 6 for one that came after the beginning, unless it said --from newest.
+
+Or each line or frame goes to one of them:
+
+    annulus recv jobs --kind spmc > share.1             two of these
+    annulus send jobs --kind spmc --lines < jobs
+
+A receiver that is killed has written what it has taken, but for one line, which another one gets (and may write again; it \
+says so).";
 
 /// What `annulus tail` does.
 pub const TAIL: &str = "\
@@ -43,7 +76,7 @@ Print the records of a ring as they pass.
     annulus tail backup                     look on while others send and receive
 
 The ring's own consumer notices nothing and loses nothing; nor does it wait, so records that pass faster than they are \
-printed are missed, and it is said how many bytes that were. That works for rings of records with one producer. A consumer \
+printed are missed, and it is said how many bytes that were. That works for rings of records with one producer, also for broadcasts, where it is a lossy reader. A consumer \
 of a ring with many producers wipes what it has read, and one of slots frees it without leaving a trace of the order, so \
 nobody can look on there: --take becomes the ring's consumer instead, if there is none, and what is printed is gone from \
 the ring.
@@ -56,19 +89,24 @@ was printed, after --count records, or when interrupted.";
 pub const LS: &str = "\
 List the rings of this machine (POSIX and System V shared memory; rings in files are not listed).
 
-KIND is who takes part (spsc: one producer, one consumer; mpsc: many producers, one consumer) and what passes: slots of one \
-size, or records of any. SIZE is slots and the bytes of each, or the bytes of a ring of records. FILLED is what the consumer \
-has not taken yet: how full the ring is, and how far the consumer lags. Ends are alive, left (in order) or died (killed; \
-another may take over), with their process.";
+KIND is who takes part (spsc: one producer, one consumer; mpsc: many producers; spmc: many consumers; mpmc: many of both; \
+broadcast: one producer, many readers) and what passes: slots of one size, or records of any. SIZE is slots and the bytes of each, or the bytes of a ring of records. FILLED is what the \
+consumers have not taken yet; of a broadcast, how far the slowest reader lags that the producer waits for. Ends are alive, \
+left (in order) or died (killed; another may take over), with their process; where there can be many, it is said how many of \
+how many places live, and how many messages living and former readers of a broadcast have lost.";
 
 /// What `annulus stat` does.
 pub const STAT: &str = "\
 Show everything that can be seen of a ring without taking part in it.
 
 Of a ring of slots, positions and fill count messages; of one of records they count bytes, headers and padding included. \
-Every producer that holds or has held a place is shown. With --json, `kind` and `element` say what the ring is, `capacity`, \
-`taken` and `len` count slots or bytes accordingly, `lag_bytes` is null for slots, `producers` are all and `producer` is the \
-only one, or null where there can be many.";
+Everybody who holds or has held a place is shown; of a reader of a broadcast also how far it lags, how many messages it has \
+lost, and whether the producer waits for it (lossless) or not (lossy).
+
+With --json, `kind` and `element` say what the ring is, `capacity`, `taken` and `len` count slots or bytes accordingly, \
+`lag_bytes` is null for slots. `producers` and `consumers` are all, `places` and `consumer_places` how many there can be, \
+`producer` and `consumer` the only one, or null where there can be many. `reading` of a consumer is null but for readers of a \
+broadcast, where it has `position`, `lag` (slots or bytes), `lost` (messages) and `lossless`.";
 
 /// What `annulus bench` does.
 pub const BENCH: &str = "\
@@ -76,12 +114,24 @@ Measure rings between two processes on two pinned cores, beside the floor of the
 
 The floor is a raw ping-pong through one cache line between the same two cores in the same second. Figures are medians \
 over rounds with their quartiles, by placement of the cores (near: floor below 200 ns). Throughput is of a ring that is \
-kept full; the round trip is a closed loop through two rings, one message under way. For a comparison with other rings see \
+kept full; the round trip is a closed loop through two rings, one message under way.
+
+    annulus bench --kind mpmc --producers 4 --consumers 4
+    annulus bench --kind mpsc --element records --producers 4
+    annulus bench --kind broadcast --readers 3
+
+Kinds other than spsc are measured with messages of 56 bytes, one a call and 16 a call. Parties are spread over the cores; \
+where there are more of them than cores, the figures are of the scheduler as well. For a comparison with other rings see \
 benches/peers.";
 
 /// What `annulus demo` does.
 pub const DEMO: &str = "\
-Watch one producer and one consumer at work for a few seconds, then the same work over a pipe.
+Watch market data go to three strategies, and their orders to a gateway, for a few seconds.
 
-Two child processes, pinned to two cores, pass 56-byte messages through a ring in /dev/shm: first as fast as they can, then \
-10,000 a second to see the latency. `annulus bench` measures more carefully.";
+A publisher puts records of 20 to 300 bytes on a broadcast ring. Three strategies read them: one quick and lossy, one slow \
+and lossy, which loses records and is told exactly how many, and one lossless, which the publisher waits for. Each of them \
+sends an order now and then through a ring with many producers to one gateway. Six processes in all, the rings in /dev/shm; \
+a table shows, a few times a second, rate, lag, loss and the time from when a record was due to when it was read. With --kill \
+the lossless strategy is killed half way and another takes its place, while the others go on.
+
+Nobody polls: ends that find nothing sleep in the kernel. `annulus bench` measures what polling ends reach.";

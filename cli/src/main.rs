@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::DemoEnd(args) => demo::ends::run(&args),
+        Command::DemoPart(args) => demo::part::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -86,10 +86,3 @@ pub fn is_ready(fd: BorrowedFd<'_>, wish: Wish, limit: Duration) -> io::Result<b
         ready => Ok(ready > 0),
     }
 }
-
-/// Asks for a pipe that holds `bytes` bytes. A refusal leaves the size it has, which works too.
-pub fn grow_pipe(fd: BorrowedFd<'_>, bytes: usize) {
-    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    // SAFETY: F_SETPIPE_SZ takes a number and touches no memory of ours; the descriptor is live.
-    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) };
-}

@@ -18,7 +18,7 @@ enum First {
 }
 
 /// Options that `recv` does not have.
-const SENDERS_OWN: [&str; 4] = ["--chunk=", "--slot-size=", "--lines", "--frames"];
+const SENDERS_OWN: [&str; 3] = ["--chunk=", "--lines", "--frames"];
 
 /// Streams `data` once and checks both ends and what arrived.
 #[track_caller]
@@ -159,8 +159,7 @@ fn the_smallest_ring_and_every_way_of_waiting_carry_a_stream() {
         stream(&scene, First::Together, true, &data, &options);
     }
     for wait in ["spin", "yield", "park"] {
-        // The old name of the option.
-        let options = ["--wait-strategy", wait, "--slot-size=1000"];
+        let options = ["--wait-strategy", wait, "--chunk=1000"];
         let scene = Scene::new(Place::Posix);
         stream(&scene, First::Together, false, &data, &options);
     }

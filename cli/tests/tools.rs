@@ -1,12 +1,11 @@
-//! `ls`, `stat`, `rm`, `bench`, `demo` and the help.
+//! `ls`, `stat`, `rm` and the help.
 
 mod common;
 
 use common::{PLACES, Place, Running, Scene, annulus, run, stderr_of};
 use serde_json::Value;
 use std::fs;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Output;
 
 #[track_caller]
 fn json(output: &Output) -> Value {
@@ -133,6 +132,104 @@ fn a_ring_of_records_with_one_producer_is_shown_as_such() {
     assert_eq!(shown["producer"]["state"], "alive");
     assert_eq!(shown["producers"].as_array().unwrap().len(), 1);
     assert!(text(&run(&mut scene.tool("stat"))).contains("none waiting (empty)"));
+}
+
+#[test]
+fn readers_of_a_broadcast_are_shown_with_lag_and_loss() {
+    for place in PLACES {
+        let scene = Scene::new(place);
+        let ring = annulus::broadcast::<u64>(&scene.name)
+            .backing(scene.backing())
+            .capacity(16)
+            .readers(4)
+            .create()
+            .unwrap();
+        let mut tx = ring.producer().unwrap();
+        let mut lossy = ring.reader(annulus::Join::Newest).unwrap();
+        for n in 0..100 {
+            tx.try_push(&n).unwrap();
+        }
+        let Err(annulus::TryReadError::Lost(lost)) = lossy.try_read() else {
+            panic!("a hundred do not fit into sixteen");
+        };
+        let _lossless = ring.lossless_reader(annulus::Join::Newest).unwrap();
+        for n in 100..103 {
+            tx.try_push(&n).unwrap();
+        }
+        let shown = json(&run(scene.tool("stat").arg("--json")));
+        assert_eq!([&shown["kind"], &shown["element"]], ["broadcast", "slots"]);
+        assert_eq!((&shown["len"], &shown["taken"]), (&3.into(), &100.into()));
+        assert_eq!(shown["consumer_places"], 4);
+        assert!(shown["consumer"].is_null());
+        assert_eq!(shown["producer"]["state"], "alive");
+        let readings: Vec<_> = shown["consumers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|end| &end["reading"])
+            .collect();
+        assert_eq!(readings.len(), 2);
+        let of = |lossless: bool| readings.iter().find(|r| r["lossless"] == lossless).unwrap();
+        assert_eq!(of(false)["lost"], lost);
+        assert_eq!(of(false)["position"], lost);
+        assert_eq!(of(false)["lag"], 103 - lost);
+        assert_eq!(
+            (&of(true)["lost"], &of(true)["lag"]),
+            (&0.into(), &3.into())
+        );
+        let words = text(&run(&mut scene.tool("stat")));
+        for part in [
+            "broadcast slots: one producer, many readers",
+            "2 alive, room for 4 at a time",
+            &format!(
+                "lossy, at {lost}, lags by {} messages, lost {lost}",
+                103 - lost
+            ),
+            "lossless, at 100, lags by 3 messages, lost 0",
+        ] {
+            assert!(words.contains(part), "{part:?} is missing:\n{words}");
+        }
+        if place == Place::Posix {
+            let table = text(&run(annulus().arg("ls")));
+            let row = table.lines().find(|line| line.starts_with(&scene.name));
+            let row = row.unwrap();
+            let lost = format!("2 of 4 alive, lost {lost}");
+            for part in ["broadcast slots", "3/16", &lost] {
+                assert!(row.contains(part), "{part:?} is missing: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_consumer_of_a_shared_ring_is_shown() {
+    let scene = Scene::new(Place::Posix);
+    let ring = annulus::mpmc::<u64>(&scene.name)
+        .capacity(8)
+        .producers(2)
+        .consumers(3)
+        .create()
+        .unwrap();
+    let mut tx = ring.producer().unwrap();
+    let (mut first, _second) = (ring.consumer().unwrap(), ring.consumer().unwrap());
+    assert_eq!(tx.try_push_many(&[1, 2, 3]), Ok(3));
+    assert_eq!(first.try_pop(), Ok(1));
+    let shown = json(&run(scene.tool("stat").arg("--json")));
+    assert_eq!([&shown["kind"], &shown["element"]], ["mpmc", "slots"]);
+    assert_eq!((&shown["taken"], &shown["len"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&shown["places"], &shown["consumer_places"]),
+        (&2.into(), &3.into())
+    );
+    assert_eq!(shown["consumers"].as_array().unwrap().len(), 2);
+    assert!(shown["consumers"][0]["reading"].is_null());
+    assert!(shown["producer"].is_null() && shown["consumer"].is_null());
+    let table = text(&run(annulus().arg("ls")));
+    let row = table.lines().find(|line| line.starts_with(&scene.name));
+    let row = row.unwrap();
+    for part in ["mpmc slots", "2/8", "1 of 2 alive", "2 of 3 alive"] {
+        assert!(row.contains(part), "{part:?} is missing: {row}");
+    }
 }
 
 #[test]
@@ -266,123 +363,6 @@ fn semaphores_without_their_memory_can_be_removed() {
 }
 
 #[test]
-fn the_quick_bench_prints_one_json_object_of_the_agreed_shape() {
-    let output = run(annulus().args(["bench", "--quick", "--json", "--payload", "8,56,1024"]));
-    let report = json(&output);
-    assert!(report["machine"]["cores"].as_u64().unwrap() >= 1);
-    for key in ["cpu", "kernel", "commit"] {
-        assert!(report["machine"].get(key).is_some());
-    }
-    let placements = report["placements"].as_array().unwrap();
-    // On a busy machine every round can be thrown away.
-    for placement in placements {
-        assert!(["near", "far"].contains(&placement["class"].as_str().unwrap()));
-        assert!(placement["floor_rtt_ns"].as_f64().unwrap() > 0.0);
-        assert!(placement["rounds"].as_u64().unwrap() > 0);
-        for workload in placement["workloads"].as_array().unwrap() {
-            assert_eq!(workload["kind"], "spsc");
-            assert_eq!(workload["batch"], 1);
-            assert!([8, 56, 1024].contains(&workload["payload_bytes"].as_u64().unwrap()));
-            assert!(["spin", "park"].contains(&workload["wait"].as_str().unwrap()));
-            let engine = &workload["engines"][0];
-            assert_eq!(engine["name"], "annulus");
-            assert_eq!(engine["across"], "processes");
-            assert!(engine["throughput_msgs_per_s"].as_f64().unwrap() > 0.0);
-            assert!(engine["rtt_ns"].as_f64().unwrap() > 0.0);
-            assert!(engine["p50_ns"].is_null(), "what was not measured is null");
-            assert!(workload["ours_over_floor_rtt"].as_f64().unwrap() > 0.0);
-            assert!(workload["ours_over_best_peer_throughput"].is_null());
-        }
-    }
-    assert!(
-        stderr_of(&output).contains("kernel"),
-        "the table goes to stderr"
-    );
-}
-
-#[test]
-fn the_quick_bench_of_records_has_the_same_shape() {
-    let options = ["--quick", "--json", "--element", "records"];
-    let report = json(&run(annulus().arg("bench").args(options)));
-    for placement in report["placements"].as_array().unwrap() {
-        for workload in placement["workloads"].as_array().unwrap() {
-            assert_eq!(workload["kind"], "spsc");
-            assert_eq!(workload["element"], "records");
-            let class = workload["payload"].as_str().unwrap();
-            let mean = workload["payload_bytes"].as_u64().unwrap();
-            assert!([("24-200", 112), ("48", 48)].contains(&(class, mean)));
-            let engines = workload["engines"].as_array().unwrap();
-            assert!(engines.iter().any(|engine| engine["name"] == "annulus"));
-            for engine in engines {
-                assert!(engine["throughput_msgs_per_s"].as_f64().unwrap() > 0.0);
-                assert!(engine["rtt_ns"].as_f64().unwrap() > 0.0);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_payload_that_the_bench_was_not_compiled_for_is_wrong_usage() {
-    let refused = run(annulus().args(["bench", "--payload", "57"]));
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr_of(&refused).contains("56"));
-    let options = ["--element", "records", "--payload", "24-201"];
-    let refused = run(annulus().arg("bench").args(options));
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr_of(&refused).contains("24-200"));
-}
-
-/// Names of rings that a demo of this process would have.
-fn demo_ring(pid: i32) -> String {
-    format!("/dev/shm/annulus-demo-{pid}")
-}
-
-#[test]
-fn the_demo_ends_well_and_compares_with_a_pipe() {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_annulus"));
-    let demo = demo.args(["demo", "--seconds", "1"]).stdout(Stdio::piped());
-    let mut demo = Running::start(demo);
-    let pid = demo.pid();
-    let mut shown = String::new();
-    std::io::Read::read_to_string(&mut demo.0.stdout.take().unwrap(), &mut shown).unwrap();
-    let (status, said) = demo.end();
-    assert!(status.success(), "{said}");
-    for part in [
-        "ring, flat out",
-        "pipe, flat out",
-        "messages per second",
-        "one-way time, p50",
-        "p99.9",
-    ] {
-        assert!(shown.contains(part), "{part:?} is missing:\n{shown}");
-    }
-    assert!(!shown.contains('\x1b'), "no terminal, no escape sequences");
-    assert!(!fs::exists(demo_ring(pid)).unwrap());
-}
-
-#[test]
-fn an_interrupted_demo_leaves_no_ring_and_no_process() {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_annulus"));
-    let demo = Running::start(demo.args(["demo", "--seconds", "60"]).stdout(Stdio::null()));
-    let pid = demo.pid();
-    let ring = demo_ring(pid);
-    let name = ring.trim_start_matches("/dev/shm/").to_owned();
-    let status = loop {
-        match annulus::inspect(annulus::Backing::PosixShm, &name) {
-            Ok(status) if status.taken > 0 => break status,
-            _ => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    demo.signal(libc::SIGTERM);
-    let (ended, said) = demo.end_within(Duration::from_secs(3));
-    assert_eq!(ended.code(), Some(128 + libc::SIGTERM), "{said}");
-    assert!(!fs::exists(&ring).unwrap());
-    for child in [status.producers[0].pid, status.consumers[0].pid] {
-        assert!(!fs::exists(format!("/proc/{child}")).unwrap());
-    }
-}
-
-#[test]
 fn help_names_every_command_and_the_exit_statuses() {
     let help = text(&run(annulus().arg("--help")));
     for part in [
@@ -398,6 +378,6 @@ fn help_names_every_command_and_the_exit_statuses() {
     ] {
         assert!(help.contains(part), "{part:?} is missing:\n{help}");
     }
-    assert!(!help.contains("demo-end"));
+    assert!(!help.contains("demo-part"));
     assert!(text(&run(annulus().args(["send", "--help"]))).contains("annulus recv backup"));
 }

@@ -94,12 +94,18 @@ fn a_damaged_header_is_refused_by_the_name_of_the_damaged_field() {
         (72, &u64::MAX.to_le_bytes(), "segment size"),
         (80, &0u64.to_le_bytes(), "control offset"),
         (88, &4096u64.to_le_bytes(), "participants offset"),
-        (96, &3u32.to_le_bytes(), "participants"),
+        (96, &3u32.to_le_bytes(), "consumers"),
+        (96, &1u32.to_le_bytes(), "consumers"),
         (100, &3u32.to_le_bytes(), "parking"),
         (104, &4096u64.to_le_bytes(), "data offset"),
         (112, &0u32.to_le_bytes(), "wait back end"),
         (112, &3u32.to_le_bytes(), "wait back end"),
         (152, &(1u64 << 62).to_le_bytes(), "start position"),
+        (160, &0u32.to_le_bytes(), "producers"),
+        (160, &2u32.to_le_bytes(), "producers"),
+        // Two objects are for broadcasts; the other bits are nobody's.
+        (164, &1u32.to_le_bytes(), "flags"),
+        (164, &(1u32 << 31).to_le_bytes(), "flags"),
     ];
     for (at, bytes, field) in cases {
         ring.with(*at, bytes, || mismatch(ring.open(), field));
@@ -145,20 +151,37 @@ fn a_damaged_header_of_records_is_refused_by_the_name_of_the_damaged_field() {
         (88, &4096u64.to_le_bytes(), "participants offset"),
         (104, &4096u64.to_le_bytes(), "data offset"),
         (152, &(1u64 << 62).to_le_bytes(), "start position"),
+        (160, &0u32.to_le_bytes(), "producers"),
+        (164, &1u32.to_le_bytes(), "flags"),
     ];
     let one: &[(u64, &[u8], &str)] = &[
-        (96, &3u32.to_le_bytes(), "participants"),
-        (96, &0u32.to_le_bytes(), "participants"),
+        (96, &3u32.to_le_bytes(), "consumers"),
+        (96, &0u32.to_le_bytes(), "consumers"),
+        (160, &2u32.to_le_bytes(), "producers"),
         // Good numbers in themselves, but of another kind of ring.
         (16, &2u32.to_le_bytes(), "kind"),
+        (16, &5u32.to_le_bytes(), "kind"),
     ];
+    let both = |participants: u32, producers: u32| {
+        // From the participants to the producers, as in a new ring of this size.
+        let mut bytes = [participants, 2].map(u32::to_le_bytes).concat();
+        bytes.resize(160 - 96, 0);
+        bytes[8..16].copy_from_slice(&8192u64.to_le_bytes());
+        bytes[16] = 1;
+        [bytes, producers.to_le_bytes().to_vec()].concat()
+    };
+    let (none, most, table) = (both(1, 0), both(1026, 1025), both(101, 100));
     let many: &[(u64, &[u8], &str)] = &[
-        (96, &0u32.to_le_bytes(), "producers"),
-        (96, &1u32.to_le_bytes(), "producers"),
-        (96, &1026u32.to_le_bytes(), "producers"),
-        (96, &u32::MAX.to_le_bytes(), "producers"),
-        (96, &100u32.to_le_bytes(), "data offset"),
-        (16, &1u32.to_le_bytes(), "participants"),
+        (96, &0u32.to_le_bytes(), "consumers"),
+        (96, &8u32.to_le_bytes(), "consumers"),
+        (96, &100u32.to_le_bytes(), "consumers"),
+        (96, &u32::MAX.to_le_bytes(), "consumers"),
+        (160, &7u32.to_le_bytes(), "consumers"),
+        (160, &u32::MAX.to_le_bytes(), "producers"),
+        (96, &none, "producers"),
+        (96, &most, "producers"),
+        (96, &table, "data offset"),
+        (16, &1u32.to_le_bytes(), "producers"),
     ];
     let damage = |particular: &[(u64, &[u8], &str)], open: &dyn Fn() -> Result<(), OpenError>| {
         let good = fs::read(&path).expect("read");

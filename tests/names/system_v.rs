@@ -157,7 +157,7 @@ fn a_key_whose_creator_died_between_its_first_two_calls_can_be_used_again() {
     let key = Key::unique();
     // What a creator leaves that is killed right after semget.
     // SAFETY: integers.
-    assert!(unsafe { libc::semget(key.0, 4, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) } >= 0);
+    assert!(unsafe { libc::semget(key.0, 5, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) } >= 0);
     let options = spsc::<u64>("-").capacity(4).backing(key.backing());
     let ring = options.create().expect("create");
     drop(options.open().expect("open"));

@@ -7,8 +7,8 @@ use crate::attempts::{
 use crate::common::child::{Args, Child, listen, report};
 use crate::common::clean::{Cleanup, TempDir, shm_names_with, unique};
 use annulus::{
-    Backing, Broadcast, BroadcastRecords, Join, NotARing, OpenError, Options, Peer, broadcast,
-    broadcast_records, inspect, list, unlink,
+    Backing, Broadcast, BroadcastRecords, Join, NotARing, OpenError, Options, Peer, TryReadError,
+    Wait, broadcast, broadcast_records, inspect, list, unlink,
 };
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -149,6 +149,73 @@ pub fn role_record_reader(args: &Args) {
 }
 
 #[test]
+fn every_way_to_read_works_without_the_right_to_write() {
+    in_each_place(|name| {
+        let ring = wide(name).create().expect("create");
+        let mut tx = ring.producer().expect("the producer");
+        let mut child = Child::start("everybody's reader", Args::default().with("name", name));
+        child.expect("joined");
+        for n in 0..40 {
+            tx.push(&[n; WIDE], Wait::park())
+                .expect("a reader that goes on");
+        }
+        child.expect("lost 32 of them");
+        child.say("sleep");
+        child.expect("about to");
+        tx.push(&[40; WIDE], Wait::park()).expect("room");
+        child.expect("woke up");
+        child.finish();
+        ring.unlink().expect("unlink");
+    });
+}
+
+/// Long enough to be copied in bulk.
+const WIDE: usize = 1000;
+
+fn wide(name: &str) -> Options<Broadcast<[u8]>> {
+    broadcast::<[u8]>(name)
+        .backing(backing(name))
+        .slot_size(WIDE)
+        .capacity(8)
+        .readers(4)
+        .read_only_readers(true)
+}
+
+/// Reads as a reader that is waited for and as one that is not, and sleeps.
+pub fn role_every_way(args: &Args) {
+    let name = args.get("name");
+    let ring = wide(name).open().expect("open");
+    let mut kept = ring.lossless_reader(Join::Oldest).expect("a reader");
+    let mut lossy = ring.reader(Join::Oldest).expect("a reader");
+    own_mapping(name, ring.instance());
+    report("joined");
+    let mut out = [0; WIDE];
+    for n in 0..40 {
+        kept.read_into(&mut out, Wait::park()).expect("a message");
+        assert_eq!(out, [n; WIDE]);
+    }
+    let mut lost = 0;
+    loop {
+        match lossy.try_read_into(&mut out) {
+            Ok(()) => break,
+            Err(TryReadError::Lost(n)) => lost += n,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let seen = u64::from(out[0]);
+    assert_eq!((seen, out), (lost, [lost as u8; WIDE]));
+    assert!(lost >= 32, "{lost}");
+    report("lost 32 of them");
+    lossy.try_latest_into(&mut out).expect("the newest");
+    assert_eq!(out, [39; WIDE]);
+    assert_eq!(listen(), "sleep");
+    report("about to");
+    lossy.read_into(&mut out, Wait::park()).expect("a message");
+    assert_eq!(out, [40; WIDE]);
+    report("woke up");
+}
+
+#[test]
 fn a_successor_of_the_owner_s_maps_the_data_for_writing_when_it_needs_to() {
     in_each_place(|name| {
         let mut child = Child::start("producer of a file", Args::default().with("name", name));
@@ -225,6 +292,10 @@ fn a_ring_without_its_data_is_refused_and_can_be_removed() {
     in_each_place(|name| {
         let ring = options(name).create().expect("create");
         let data = data_path(name, ring.instance());
+        // What stands there in the end is not the ring's, and so does not go with it.
+        let _cleanup = Cleanup(|| {
+            let _ = fs::remove_file(&data);
+        });
         let refused = |wanted: &str| match options(name).open() {
             Err(OpenError::Mismatch { field, .. }) => assert_eq!(field, wanted),
             other => panic!("{other:?}"),

@@ -21,6 +21,7 @@ fn a_child_plays_the_role_it_was_given() {
         ("reader of a file", beside::role_reader),
         ("producer of a file", beside::role_producer),
         ("reader of records", beside::role_record_reader),
+        ("everybody's reader", beside::role_every_way),
         ("reader by descriptor", handed_over::role_reader),
         ("producer by descriptor", handed_over::role_producer),
         ("stranger", strangers::role_stranger),

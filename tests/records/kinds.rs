@@ -4,11 +4,11 @@
 
 use annulus::{
     Backing, MpscRecords, Options, Parking, RecordConsumer, RecordKind, RecordLoan, RecordProducer,
-    RecordSample, Ring, SpscRecords, Trust, Trusted, Untrusted,
+    RecordQueue, RecordSample, Ring, SpscRecords, Trust, Trusted, Untrusted,
 };
 
 /// A kind of ring.
-pub trait Kind: RecordKind + Sized + std::fmt::Debug {
+pub trait Kind: RecordQueue + Sized + std::fmt::Debug {
     /// Whether many may produce.
     const MANY: bool;
     /// Options for a ring with room for `producers` at a time.

@@ -97,7 +97,10 @@ fn the_smallest_ring_and_the_most_producers_are_allowed() {
     }
     let options = mpsc_records("many").backing(Backing::Memfd).producers(1024);
     let ring = options.capacity_bytes(1 << 16).create().expect("create");
-    assert_eq!(ring.status().expect("the kernel answers").places, 1024);
+    assert_eq!(
+        ring.status().expect("the kernel answers").producer_places,
+        1024
+    );
 }
 
 #[test]

@@ -4,7 +4,9 @@ use crate::common::child::Args;
 use crate::common::clean::Cleanup;
 use crate::common::eventually;
 use crate::common::spec::{Spec, Via};
-use annulus::{EndpointError, MpscRecords, Options, RecordKind, RecordProducer, Ring, SpscRecords};
+use annulus::{
+    EndpointError, MpscRecords, Options, RecordProducer, RecordQueue, Ring, SpscRecords,
+};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -79,7 +81,7 @@ impl Records {
 }
 
 /// The two kinds of ring that hold records.
-pub trait Sort: RecordKind + Sized + 'static {
+pub trait Sort: RecordQueue + Sized + 'static {
     /// What its roles begin with.
     const NAME: &'static str;
     /// Whether producers share the ring.

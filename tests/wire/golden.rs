@@ -1,6 +1,7 @@
 //! Golden images: the rings of today equal the committed ones, and the committed ones open and drain.
 
 use crate::exchange::message;
+use crate::many_golden;
 use crate::record_golden;
 use crate::scratch::{Scratch, repository};
 use annulus::{
@@ -216,7 +217,10 @@ const SLOTS: [Golden; 5] = [
 
 /// All golden images.
 fn all() -> impl Iterator<Item = &'static Golden> {
-    SLOTS.iter().chain(&record_golden::GOLDEN)
+    SLOTS
+        .iter()
+        .chain(&record_golden::GOLDEN)
+        .chain(&many_golden::GOLDEN)
 }
 
 fn golden_path(golden: &Golden) -> PathBuf {

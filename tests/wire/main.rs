@@ -5,11 +5,17 @@
 //!
 //! `ANNULUS_WRITE_GOLDEN=1 cargo test --test wire` writes the images anew. That is a new wire version.
 
+mod broadcast_exchange;
 mod exchange;
 mod golden;
+mod many_exchange;
+mod many_golden;
+mod many_tables;
 mod page_end;
 mod page_map;
+mod page_reader;
 mod page_records;
+mod page_slots;
 mod page_taker;
 mod record_exchange;
 mod record_golden;

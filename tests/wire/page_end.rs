@@ -204,7 +204,7 @@ pub fn create_by_the_page(scratch: &Scratch, l: Layout, align: u64, fingerprint:
     header.extend(8192u64.to_le_bytes());
     header.extend(1u32.to_le_bytes());
     header.resize(136, 0);
-    for word in [0x1234_5678_9abc_def0, 0, start] {
+    for word in [0x1234_5678_9abc_def0, 0, start, 1] {
         header.extend(word.to_le_bytes());
     }
     file.write_all_at(&header, 0).expect("inside");

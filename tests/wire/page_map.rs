@@ -7,15 +7,23 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
-/// A ring of records as the page lays it out, mapped.
+/// A ring as the page lays it out, mapped.
 pub struct PageRing {
     base: NonNull<u8>,
     bytes: usize,
     file: File,
     pub capacity: u64,
+    /// What records are aligned to, or bytes from slot to slot.
     pub align: u64,
     pub producers: u64,
+    /// Consumers or readers.
+    pub consumers: u64,
     pub data: u64,
+    /// Bytes of one message in a ring of slots.
+    pub payload: u64,
+    payload_offset: u64,
+    /// Position of the first message.
+    pub start: u64,
 }
 
 // SAFETY: the mapping lives as long as the ring and is only used through atomics and raw copies.
@@ -29,6 +37,8 @@ pub const CLOSED: u64 = 4096 + 384;
 pub const TAIL: u64 = 4096 + 512;
 pub const TAKEN: u64 = 4096 + 640;
 pub const WIPED: u64 = 4096 + 648;
+pub const GATING: u64 = 4096 + 768;
+pub const MARKS: u64 = 4096 + 896;
 
 impl PageRing {
     /// Maps the ring at `scratch` and takes its shape from the header.
@@ -52,13 +62,17 @@ impl PageRing {
             "{}",
             std::io::Error::last_os_error()
         );
-        assert_eq!(number(&file, 20, 4), 2, "records");
+        let producers = number(&file, 160, 4);
         Self {
             base: NonNull::new(base.cast()).expect("not null"),
             bytes,
             capacity: number(&file, 24, 8),
             align: number(&file, 32, 8),
-            producers: number(&file, 96, 4) - 1,
+            producers,
+            consumers: number(&file, 96, 4) - producers,
+            payload: number(&file, 40, 8),
+            payload_offset: number(&file, 48, 4),
+            start: number(&file, 152, 8),
             data: number(&file, 104, 8),
             file,
         }
@@ -122,10 +136,56 @@ impl PageRing {
         payload
     }
 
+    /// The ready word of the slot of position `p`.
+    pub fn slot(&self, p: u64) -> &AtomicU64 {
+        self.long(self.data + p % self.capacity * self.align)
+    }
+
+    fn payload_words(&self, p: u64) -> impl Iterator<Item = &AtomicU64> {
+        let from = self.data + p % self.capacity * self.align + self.payload_offset;
+        (0..self.payload.div_ceil(8)).map(move |i| self.long(from + 8 * i))
+    }
+
+    /// Writes the message of position `p`, word by word.
+    pub fn write_slot(&self, p: u64, message: &[u8]) {
+        assert_eq!(message.len() as u64, self.payload);
+        for (word, bytes) in self.payload_words(p).zip(message.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(eight), Relaxed);
+        }
+    }
+
+    /// Copies the message of position `p`, word by word.
+    pub fn read_slot(&self, p: u64) -> Vec<u8> {
+        let words = self.payload_words(p).map(|word| word.load(Relaxed));
+        let mut message: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        message.truncate(self.payload as usize);
+        message
+    }
+
+    /// Copies the payload of the record of position `p`, word by word.
+    pub fn read_racing(&self, p: u64, len: u64) -> Vec<u8> {
+        let from = self.data + p % self.capacity + 8;
+        let words = (0..len.div_ceil(8)).map(|i| self.long(from + 8 * i).load(Relaxed));
+        let mut payload: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+        payload.truncate(len as usize);
+        payload
+    }
+
     fn token(&self, command: libc::c_int, i: u64) -> (libc::c_int, libc::flock) {
+        self.lock(command, libc::F_WRLCK, i)
+    }
+
+    /// Gives token `i` back.
+    pub fn let_go(&self, i: u64) {
+        assert_eq!(self.lock(libc::F_OFD_SETLK, libc::F_UNLCK, i).0, 0);
+    }
+
+    fn lock(&self, command: libc::c_int, kind: libc::c_int, i: u64) -> (libc::c_int, libc::flock) {
         // SAFETY: a flock is plain integers.
         let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-        (lock.l_type, lock.l_start, lock.l_len) = (libc::F_WRLCK as _, (1 << 62) + i as i64, 1);
+        (lock.l_type, lock.l_start, lock.l_len) = (kind as _, (1 << 62) + i as i64, 1);
         // SAFETY: a live descriptor and a live request.
         let result = unsafe { libc::fcntl(self.file.as_raw_fd(), command, &mut lock) };
         (result, lock)

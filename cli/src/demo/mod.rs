@@ -1,222 +1,282 @@
-//! `demo`: one producer and one consumer as real processes, for people to watch.
+//! `demo`: market data from one publisher to three strategies, their orders to a gateway, as real processes, for people to
+//! watch.
 //!
-//! Every phase has fresh children (this program again, as `demo-end`) and a fresh ring or pipe. The consumer reports a few
-//! times a second on its stdout. Invariant: however this ends, the children are gone and the ring's name is removed.
+//! Every part is this program again, as `demo-part`, and reports a few times a second on its stdout. Invariant: however
+//! this ends, the children are gone and the rings' names are removed.
 
-pub mod ends;
+mod market;
+pub mod part;
 mod report;
 mod show;
 
-use crate::args::{DemoArgs, DemoRole, WaitName};
+use crate::args::{DemoArgs, DemoRole};
 use crate::exit::{Failure, Kind};
-use crate::scenario::load::Load;
-use crate::scenario::pin::Cpus;
 use crate::sys;
-use annulus::Ring;
-use ends::Message;
-use report::{Report, Span};
-use show::{Results, Screen};
-use std::ffi::OsString;
+use annulus::{BroadcastRecords, MpscRecords, Ring};
+use clap::ValueEnum;
+use report::Report;
+use show::{Row, Screen};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
-/// Slots of the ring, and messages the pipe is asked to hold.
-pub const CAPACITY: u64 = 4096;
-/// Messages a second in the phases that show latency.
-const PACE_PER_S: u64 = 10_000;
-/// Nanoseconds between them.
-const PACE_NS: u64 = 1_000_000_000 / PACE_PER_S;
-
-/// What carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// A ring whose ends wait like this.
-    Ring(WaitName),
-    /// A pipe, one write and one read per message.
-    Pipe,
-}
-
-/// One part of the demo.
-#[derive(Clone, Copy, Debug)]
-pub struct Phase {
-    via: Via,
-    /// Nanoseconds between messages; 0: as fast as it goes.
-    every_ns: u64,
-    /// Percent of the whole time.
-    share: u64,
-}
-
-const fn phase(via: Via, every_ns: u64, share: u64) -> Phase {
-    Phase {
-        via,
-        every_ns,
-        share,
-    }
-}
-
-/// The phases in their order.
-fn phases(spin: WaitName) -> [Phase; 5] {
-    [
-        phase(Via::Ring(spin), 0, 30),
-        phase(Via::Ring(spin), PACE_NS, 20),
-        phase(Via::Ring(WaitName::Park), PACE_NS, 20),
-        phase(Via::Pipe, 0, 15),
-        phase(Via::Pipe, PACE_NS, 15),
-    ]
-}
+/// Bytes of the ring with market data. Some 75 ms of it at the usual rate.
+const FEED_BYTES: u64 = 256 << 10;
+/// Bytes of the ring with orders.
+const ORDER_BYTES: u64 = 64 << 10;
+/// Time between two pictures.
+const FRAME: Duration = Duration::from_millis(250);
+/// How long after its time the demo may still run.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs the command.
 pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     sys::catch_stop_signals();
-    let cpus = Cpus::choose().ok();
-    // Without a core for each end spinning would only keep the other from running.
-    let spin = if cpus.is_some() {
-        WaitName::Spin
-    } else {
-        WaitName::Yield
-    };
-    let screen = Screen::new();
-    screen.title(cpus)?;
-    let load = || cpus.and_then(Load::now);
-    let before = load();
-    let mut results = Results::default();
-    for phase in phases(spin) {
-        let run_ms = u64::from(args.seconds) * 10 * phase.share;
-        let whole = play(phase, run_ms, cpus, |report| screen.live(phase, report))?;
-        screen.settled(phase, &whole)?;
-        results.file(phase, whole);
+    let mut screen = Screen::new();
+    screen.title(args.rate, args.seconds)?;
+    let stage = Stage::build()?;
+    let mut company = Company::new(&stage, args);
+    for (role, name) in [
+        (DemoRole::Gateway, "gateway"),
+        (DemoRole::Lossy, "strategy, lossy"),
+        (DemoRole::Slow, "strategy, slow, lossy"),
+        (DemoRole::Lossless, "strategy, lossless"),
+        (DemoRole::Publisher, "publisher"),
+    ] {
+        company.hire(role, name)?;
     }
-    screen.summary(&results, Load::others_share(before, load()))
+    let begun = Instant::now();
+    let whole = Duration::from_secs(args.seconds.into());
+    let mut replaced = !args.kill;
+    let mut closed = false;
+    while company.is_working() {
+        if let Some(signal) = sys::stop_signal() {
+            return Err(Failure::new(Kind::Signal(signal), "interrupted"));
+        }
+        if begun.elapsed() > whole + PATIENCE {
+            return Err(Failure::new(
+                Kind::Failed,
+                "the demo did not come to its end",
+            ));
+        }
+        if !replaced && begun.elapsed() > whole / 2 {
+            replaced = true;
+            company.replace_lossless()?;
+        }
+        company.listen(FRAME)?;
+        if !closed && company.only_gateway_works() {
+            closed = true;
+            // All strategies have gone: ends the gateway.
+            stage.orders.producer()?.close();
+        }
+        screen.live(&company.rows())?;
+    }
+    screen.settled(&company.rows(), args.kill)
 }
 
-/// A child that does not outlive its phase.
-struct Player(Child);
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A ring that does not outlive its phase.
+/// The rings, which do not outlive the demo.
 struct Stage {
-    name: String,
-    ring: Ring<annulus::Spsc<Message>>,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // The consumer may have removed it. Any other failure leaves a name that `annulus ls` shows.
-        let _ = self.ring.unlink();
-    }
+    feed_name: String,
+    order_name: String,
+    feed: Ring<BroadcastRecords>,
+    orders: Ring<MpscRecords>,
 }
 
 impl Stage {
     fn build() -> Result<Self, Failure> {
-        let name = format!("annulus-demo-{}", std::process::id());
-        let ring = annulus::spsc::<Message>(&name)
-            .capacity(CAPACITY)
+        let pid = std::process::id();
+        let (feed_name, order_name) = (
+            format!("annulus-demo-{pid}-feed"),
+            format!("annulus-demo-{pid}-orders"),
+        );
+        let feed = annulus::broadcast_records(&feed_name)
+            .capacity_bytes(FEED_BYTES)
             .create()?;
-        Ok(Self { name, ring })
+        let orders = annulus::mpsc_records(&order_name)
+            .capacity_bytes(ORDER_BYTES)
+            .create()
+            .inspect_err(|_| {
+                let _ = feed.unlink();
+            })?;
+        Ok(Self {
+            feed_name,
+            order_name,
+            feed,
+            orders,
+        })
     }
 }
 
-/// Runs one phase, shows what the consumer reports, and gives its last word.
-fn play(
-    phase: Phase,
-    run_ms: u64,
-    cpus: Option<Cpus>,
-    mut live: impl FnMut(&Report) -> Result<(), Failure>,
-) -> Result<Report, Failure> {
-    let stage = match phase.via {
-        Via::Ring(_) => Some(Stage::build()?),
-        Via::Pipe => None,
-    };
-    let mut options: Vec<OsString> = Vec::new();
-    if let (Some(stage), Via::Ring(wait)) = (&stage, phase.via) {
-        let wait = match wait {
-            WaitName::Spin => "spin",
-            WaitName::Yield => "yield",
-            WaitName::Park => "park",
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The parts may have removed them. Any other failure leaves a name that `annulus ls` shows.
+        let _ = self.feed.unlink();
+        let _ = self.orders.unlink();
+    }
+}
+
+/// A child that does not outlive the demo.
+struct Player {
+    role: DemoRole,
+    child: Child,
+    row: Row,
+    /// It has ended, and well.
+    done: bool,
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What was heard of a player: a report, or that there will be no more.
+type Heard = (usize, Option<Result<Report, String>>);
+
+/// All children.
+struct Company<'a> {
+    stage: &'a Stage,
+    args: &'a DemoArgs,
+    players: Vec<Player>,
+    speak: Sender<Heard>,
+    hear: Receiver<Heard>,
+}
+
+impl<'a> Company<'a> {
+    fn new(stage: &'a Stage, args: &'a DemoArgs) -> Self {
+        let (speak, hear) = channel();
+        Self {
+            stage,
+            args,
+            players: Vec::new(),
+            speak,
+            hear,
+        }
+    }
+
+    /// Starts a child.
+    fn hire(&mut self, role: DemoRole, name: &str) -> Result<(), Failure> {
+        let failed = |e: std::io::Error| {
+            Failure::new(Kind::System, format!("starting a process of the demo: {e}"))
         };
-        options.extend(["--ring", &stage.name, "--wait", wait].map(OsString::from));
-    }
-    options.push(format!("--every-ns={}", phase.every_ns).into());
-    options.push(format!("--run-ms={run_ms}").into());
-    let start = |role, cpu, stdin: Stdio, stdout: Stdio| -> Result<Player, Failure> {
-        start(role, cpu, &options)
-            .and_then(|mut command| command.stdin(stdin).stdout(stdout).spawn())
-            .map(Player)
-            .map_err(|e| Failure::new(Kind::System, format!("starting a process of the demo: {e}")))
-    };
-    let piped = || {
-        if stage.is_none() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
+        let word = role.to_possible_value();
+        let word = word.as_ref().map_or("", |value| value.get_name());
+        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
+            .args(["demo-part", "--role", word])
+            .args(["--feed", &self.stage.feed_name])
+            .args(["--orders", &self.stage.order_name])
+            .arg(format!("--rate={}", self.args.rate))
+            .arg(format!("--run-ms={}", u64::from(self.args.seconds) * 1000))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let reports = child.stdout.take();
+        let row = Row {
+            name: name.to_owned(),
+            report: None,
+            killed: false,
+        };
+        self.players.push(Player {
+            role,
+            child,
+            row,
+            done: false,
+        });
+        if let Some(reports) = reports {
+            let (index, speak) = (self.players.len() - 1, self.speak.clone());
+            std::thread::spawn(move || relay(reports, index, &speak));
         }
-    };
-    let (near, far) = (cpus.map(|cpus| cpus.near), cpus.map(|cpus| cpus.far));
-    let mut producer = start(DemoRole::Producer, far, Stdio::null(), piped())?;
-    let messages = producer
-        .0
-        .stdout
-        .take()
-        .map_or_else(Stdio::null, Stdio::from);
-    let mut consumer = start(DemoRole::Consumer, near, messages, Stdio::piped())?;
-    let whole = match consumer.0.stdout.take() {
-        Some(reports) => listen(reports, &mut live)?,
-        None => None,
-    };
-    for player in [&mut producer, &mut consumer] {
-        stop_if_told()?;
-        let status = player.0.wait().map_err(|e| Failure::new(Kind::System, e))?;
-        if !status.success() {
-            let message = format!("a process of the demo failed ({status})");
-            return Err(Failure::new(Kind::Failed, message));
+        Ok(())
+    }
+
+    /// Takes in what children report for as long as one picture stays.
+    fn listen(&mut self, frame: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + frame;
+        while self.is_working() && sys::stop_signal().is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.hear.recv_timeout(left) {
+                Ok((index, Some(Ok(report)))) => self.players[index].row.report = Some(report),
+                Ok((_, Some(Err(e)))) => {
+                    return Err(Failure::new(Kind::Failed, format!("a report: {e}")));
+                }
+                Ok((index, None)) => {
+                    self.ended(index)?;
+                    return Ok(());
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A child says nothing more.
+    fn ended(&mut self, index: usize) -> Result<(), Failure> {
+        let player = &mut self.players[index];
+        let status = player.child.wait();
+        let status = status.map_err(|e| Failure::new(Kind::System, e))?;
+        player.done = true;
+        if status.success() || player.row.killed {
+            return Ok(());
+        }
+        // The terminal sends a stop signal to the children as well.
+        match sys::stop_signal() {
+            Some(signal) => Err(Failure::new(Kind::Signal(signal), "interrupted")),
+            None => {
+                let name = &player.row.name;
+                let message = format!("a process of the demo failed ({name}: {status})");
+                Err(Failure::new(Kind::Failed, message))
+            }
         }
     }
-    whole.ok_or_else(|| Failure::new(Kind::Failed, "the consumer said nothing"))
+
+    /// Kills the lossless strategy and starts another.
+    fn replace_lossless(&mut self) -> Result<(), Failure> {
+        let lossless = |player: &&mut Player| player.role == DemoRole::Lossless;
+        if let Some(player) = self.players.iter_mut().find(lossless) {
+            player.row.killed = true;
+            // Fails only when it has ended already.
+            let _ = player.child.kill();
+        }
+        self.hire(DemoRole::Lossless, "strategy, successor")
+    }
+
+    fn is_working(&self) -> bool {
+        self.players.iter().any(|player| !player.done)
+    }
+
+    fn only_gateway_works(&self) -> bool {
+        let mut working = self.players.iter().filter(|player| !player.done);
+        working.all(|player| player.role == DemoRole::Gateway)
+    }
+
+    /// In the order of the picture: publisher, strategies, gateway.
+    fn rows(&self) -> Vec<Row> {
+        let place = |role| match role {
+            DemoRole::Publisher => 0,
+            DemoRole::Gateway => 2,
+            _ => 1,
+        };
+        let mut players: Vec<_> = self.players.iter().collect();
+        players.sort_by_key(|player| place(player.role));
+        players.iter().map(|player| player.row.clone()).collect()
+    }
 }
 
-fn start(role: DemoRole, cpu: Option<usize>, options: &[OsString]) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    let role = match role {
-        DemoRole::Producer => "producer",
-        DemoRole::Consumer => "consumer",
-    };
-    command.args(["demo-end", "--role", role]).args(options);
-    if let Some(cpu) = cpu {
-        command.arg(format!("--cpu={cpu}"));
-    }
-    Ok(command)
-}
-
-/// Reads the consumer's reports to their end; the last is of the whole phase.
-fn listen(
-    reports: ChildStdout,
-    live: &mut impl FnMut(&Report) -> Result<(), Failure>,
-) -> Result<Option<Report>, Failure> {
-    let mut whole = None;
+/// Hands on what child `index` says, line by line, to its end.
+fn relay(reports: ChildStdout, index: usize, speak: &Sender<Heard>) {
     for line in BufReader::new(reports).lines() {
-        stop_if_told()?;
-        let line = line.map_err(|e| Failure::new(Kind::Failed, e))?;
-        let report: Report = serde_json::from_str(&line)
-            .map_err(|e| Failure::new(Kind::Failed, format!("a report of the consumer: {e}")))?;
-        match report.span {
-            Span::Moment => live(&report)?,
-            Span::Whole => whole = Some(report),
+        let report = match line {
+            Ok(line) => serde_json::from_str(&line).map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        // Nobody listens: the demo is over.
+        if speak.send((index, Some(report))).is_err() {
+            return;
         }
     }
-    stop_if_told()?;
-    Ok(whole)
-}
-
-fn stop_if_told() -> Result<(), Failure> {
-    match sys::stop_signal() {
-        Some(signal) => Err(Failure::new(Kind::Signal(signal), "interrupted")),
-        None => Ok(()),
-    }
+    let _ = speak.send((index, None));
 }

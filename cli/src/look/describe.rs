@@ -1,14 +1,13 @@
-//! A ring's state in words and as JSON.
+//! A ring's state in words.
 
 use crate::stream::format;
 use crate::{place, words};
-use annulus::{Backing, End, Messages, Parking, Parties, Peer, Status, WaitBackend};
-use serde_json::{Value, json};
+use annulus::{Backing, End, Messages, Parking, Parties, Peer, Reading, Status, WaitBackend};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 /// One end in a few characters: "alive 4711".
-pub fn end(end: &End) -> String {
+fn end(end: &End) -> String {
     match state(end.state) {
         "never" => "-".to_owned(),
         word => format!(
@@ -21,16 +20,31 @@ pub fn end(end: &End) -> String {
 
 /// The producers in a few characters: as one end, or how many of how many places live (and died).
 pub fn producers(status: &Status) -> String {
-    if status.parties == Parties::Spsc {
-        return status.producers.first().map_or_else(String::new, end);
+    side(&status.producers, status.producer_places)
+}
+
+/// The consumers or readers in a few characters, likewise; of readers also what they lost in all.
+pub fn consumers(status: &Status) -> String {
+    let mut out = side(&status.consumers, status.consumer_places);
+    let of = |end: &End| end.reading.filter(|_| end.state != Peer::Never);
+    let lost: u64 = status.consumers.iter().filter_map(of).map(|r| r.lost).sum();
+    if lost > 0 {
+        // Writing to a String cannot fail.
+        let _ = write!(out, ", lost {}", words::grouped(lost));
     }
-    let count = |peer| status.producers.iter().filter(move |end| end.state == peer);
-    let (alive, died) = (count(Peer::Alive).count(), count(Peer::Died).count());
-    let died = match died {
+    out
+}
+
+fn side(ends: &[End], places: u32) -> String {
+    if let ([one], 1) = (ends, places) {
+        return end(one);
+    }
+    let count = |peer| ends.iter().filter(move |end| end.state == peer).count();
+    let died = match count(Peer::Died) {
         0 => String::new(),
         n => format!(", {n} died"),
     };
-    format!("{alive} of {} alive{died}", status.producer_places)
+    format!("{} of {places} alive{died}", count(Peer::Alive))
 }
 
 /// Who takes part and what passes: "spsc slots".
@@ -38,7 +52,8 @@ pub fn kind(status: &Status) -> String {
     format!("{} {}", parties(status.parties), messages(status.messages))
 }
 
-fn parties(parties: Parties) -> &'static str {
+/// Who takes part, as the command line calls it.
+pub fn parties(parties: Parties) -> &'static str {
     match parties {
         Parties::Spsc => "spsc",
         Parties::Mpsc => "mpsc",
@@ -49,7 +64,8 @@ fn parties(parties: Parties) -> &'static str {
     }
 }
 
-fn messages(messages: Messages) -> &'static str {
+/// What passes, in a word.
+pub fn messages(messages: Messages) -> &'static str {
     match messages {
         Messages::Slots => "slots",
         Messages::Records => "records",
@@ -77,7 +93,8 @@ fn percent(status: &Status) -> u64 {
     (status.len.saturating_mul(100)) / status.capacity.max(1)
 }
 
-fn state(peer: Peer) -> &'static str {
+/// How an end is, in a word.
+pub fn state(peer: Peer) -> &'static str {
     match peer {
         Peer::Never => "never",
         Peer::Alive => "alive",
@@ -86,7 +103,8 @@ fn state(peer: Peer) -> &'static str {
     }
 }
 
-fn parking(parking: Parking) -> &'static str {
+/// Who pays for sleeping, in a word.
+pub fn parking(parking: Parking) -> &'static str {
     match parking {
         Parking::Auto => "auto",
         Parking::Never => "never",
@@ -95,7 +113,8 @@ fn parking(parking: Parking) -> &'static str {
     }
 }
 
-fn wait_backend(backend: WaitBackend) -> &'static str {
+/// What ends sleep on, in a word.
+pub fn wait_backend(backend: WaitBackend) -> &'static str {
     match backend {
         WaitBackend::Futex => "futex",
         WaitBackend::Semaphore => "sem",
@@ -114,22 +133,28 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
     line("shape", shape_words(status));
     line("fill", fill_words(status));
     line("type", message_type(status));
-    if status.parties == Parties::Spsc {
-        for producer in &status.producers {
-            line("producer", end_words(producer, "ever pushed"));
+    let sides = [
+        ("producer", &status.producers, status.producer_places),
+        (taker(status), &status.consumers, status.consumer_places),
+    ];
+    for (name, ends, places) in sides {
+        let verb = match name {
+            "producer" => "ever pushed",
+            _ => "ever took",
+        };
+        if places == 1 {
+            line(name, end_words(&ends[0], status, verb));
+            continue;
         }
-    } else {
-        let alive = status.producers.iter();
-        let alive = alive.filter(|end| end.state == Peer::Alive).count();
+        let alive = ends.iter().filter(|end| end.state == Peer::Alive).count();
         line(
-            "producers",
-            format!("{alive} alive, room for {} at a time", status.producer_places),
+            &format!("{name}s"),
+            format!("{alive} alive, room for {places} at a time"),
         );
-        for producer in &status.producers {
-            line("", end_words(producer, "ever pushed"));
+        for end in ends {
+            line("", end_words(end, status, verb));
         }
     }
-    line("consumer", end_words(&status.consumers[0], "ever took"));
     let waiting = match status.parking {
         Parking::Never => "nobody sleeps in this ring".to_owned(),
         kind => format!(
@@ -145,6 +170,14 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
     line("created", created(status));
     line("instance", format!("{:#018x}", status.instance));
     out
+}
+
+/// What a message goes to.
+fn taker(status: &Status) -> &'static str {
+    match status.parties {
+        Parties::Broadcast => "reader",
+        _ => "consumer",
+    }
 }
 
 fn kind_words(status: &Status) -> String {
@@ -177,13 +210,24 @@ fn fill_words(status: &Status) -> String {
         len if len >= status.capacity => "full",
         _ => "neither empty nor full",
     };
+    let broadcast = status.parties == Parties::Broadcast;
+    let (verb, who) = match broadcast {
+        true => (
+            "read by all that are waited for",
+            "the slowest of them lags",
+        ),
+        false => ("taken since creation", "the consumer lags"),
+    };
     match status.messages {
-        Messages::Slots => {
-            format!("{taken} messages taken since creation, {len} waiting ({full})")
+        Messages::Slots if broadcast => {
+            format!("{taken} messages {verb}, {who} by {len} ({full})")
         }
-        _ if status.len == 0 => format!("{taken} bytes taken since creation, none waiting (empty)"),
+        Messages::Slots => {
+            format!("{taken} messages {verb}, {len} waiting ({full})")
+        }
+        _ if status.len == 0 => format!("{taken} bytes {verb}, none waiting (empty)"),
         _ => format!(
-            "{taken} bytes taken since creation, the consumer lags by {len} ({} % of the ring)",
+            "{taken} bytes {verb}, {who} by {len} ({} % of the ring)",
             percent(status)
         ),
     }
@@ -198,7 +242,7 @@ fn message_type(status: &Status) -> String {
     }
 }
 
-fn end_words(end: &End, verb: &str) -> String {
+fn end_words(end: &End, status: &Status, verb: &str) -> String {
     let pid = end.pid;
     let who = match end.state {
         Peer::Never => return format!("never there; nobody {verb}"),
@@ -212,7 +256,24 @@ fn end_words(end: &End, verb: &str) -> String {
         0 | 1 => String::new(),
         n => format!("; number {n} at this end"),
     };
-    format!("{who}{closed}{times}")
+    let reading = end
+        .reading
+        .map_or_else(String::new, |reading| reading_words(&reading, status));
+    format!("{who}{closed}{times}{reading}")
+}
+
+/// How far a reader has come.
+fn reading_words(reading: &Reading, status: &Status) -> String {
+    let unit = match status.messages {
+        Messages::Slots => "messages",
+        _ => "bytes",
+    };
+    let how = match reading.lossless {
+        true => "lossless",
+        false => "lossy",
+    };
+    let [lag, position, lost] = [reading.lag, reading.position, reading.lost].map(words::grouped);
+    format!("; {how}, at {position}, lags by {lag} {unit}, lost {lost} messages")
 }
 
 fn created(status: &Status) -> String {
@@ -222,47 +283,4 @@ fn created(status: &Status) -> String {
         Err(_) => "in the future".to_owned(),
     };
     format!("{ago} by process {}", status.creator_pid)
-}
-
-/// Everything, for programs. Numbers that may exceed 2^53 are strings.
-pub fn json(name: &str, backing: Backing, status: &Status) -> Value {
-    let one = status.parties == Parties::Spsc;
-    json!({
-        "name": name,
-        "backing": place::backing_name(backing),
-        "kind": parties(status.parties),
-        "element": messages(status.messages),
-        // Slots, or bytes of records; so are taken and len.
-        "capacity": status.capacity,
-        // Of records: the longest.
-        "slot_size": status.slot_size,
-        "segment_bytes": status.segment_bytes,
-        "taken": status.taken,
-        "len": status.len,
-        "lag_bytes": (status.messages == Messages::Records).then_some(status.len),
-        // The only one; null where there can be many.
-        "producer": status.producers.first().filter(|_| one).map(end_json),
-        "producers": status.producers.iter().map(end_json).collect::<Vec<_>>(),
-        "places": status.producer_places,
-        "consumer": end_json(&status.consumers[0]),
-        "parking": parking(status.parking),
-        "wait_backend": wait_backend(status.wait_backend),
-        "schema": status.schema.to_string(),
-        "is_stream": status.type_fingerprint == 0 && status.schema == format::SCHEMA,
-        "type_fingerprint": format!("{:#018x}", status.type_fingerprint),
-        "created_at_ns": status.created_at_ns.to_string(),
-        "instance": format!("{:#018x}", status.instance),
-        "creator_pid": status.creator_pid,
-    })
-}
-
-fn end_json(end: &End) -> Value {
-    json!({
-        "state": state(end.state),
-        // Nobody was ever there: no process to name.
-        "pid": (end.pid != 0).then_some(end.pid),
-        "generation": end.generation,
-        "asleep": end.asleep,
-        "closed": end.closed,
-    })
 }

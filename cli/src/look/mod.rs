@@ -1,6 +1,7 @@
 //! `ls`, `stat` and `rm`: rings seen from outside. Nothing here takes part in a ring.
 
 mod describe;
+mod json;
 
 use crate::args::{LsArgs, RmArgs, StatArgs};
 use crate::exit::{Failure, Kind, stdout_failed};
@@ -34,19 +35,19 @@ pub fn ls(args: &LsArgs) -> Result<(), Failure> {
         .unwrap_or(0)
         .max(4);
     let mut table = format!(
-        "{:<width$}  {:<9}  {:<12}  {:>12}  {:>16}  {:<20}  {}\n",
-        "NAME", "BACKING", "KIND", "SIZE", "FILLED", "PRODUCERS", "CONSUMER"
+        "{:<width$}  {:<9}  {:<17}  {:>12}  {:>16}  {:<20}  {}\n",
+        "NAME", "BACKING", "KIND", "SIZE", "FILLED", "PRODUCERS", "CONSUMERS"
     );
     for ring in &rings {
         let (name, backing) = (&ring.name, place::backing_name(ring.backing));
         match &ring.status {
             Ok(status) => table.push_str(&format!(
-                "{name:<width$}  {backing:<9}  {:<12}  {:>12}  {:>16}  {:<20}  {}\n",
+                "{name:<width$}  {backing:<9}  {:<17}  {:>12}  {:>16}  {:<20}  {}\n",
                 describe::kind(status),
                 describe::shape(status),
                 describe::fill(status),
                 describe::producers(status),
-                describe::end(&status.consumers[0])
+                describe::consumers(status)
             )),
             Err(e) => table.push_str(&format!("{name:<width$}  {backing:<9}  {e}\n")),
         }
@@ -56,7 +57,7 @@ pub fn ls(args: &LsArgs) -> Result<(), Failure> {
 
 fn listed_json(ring: &Listed) -> serde_json::Value {
     match &ring.status {
-        Ok(status) => describe::json(&ring.name, ring.backing, status),
+        Ok(status) => json::ring(&ring.name, ring.backing, status),
         Err(e) => serde_json::json!({
             "name": ring.name,
             "backing": place::backing_name(ring.backing),
@@ -71,10 +72,7 @@ pub fn stat(args: &StatArgs) -> Result<(), Failure> {
         annulus::inspect(backing, &args.name)
     })?;
     if args.json {
-        return say(&format!(
-            "{}\n",
-            describe::json(&args.name, backing, &status)
-        ));
+        return say(&format!("{}\n", json::ring(&args.name, backing, &status)));
     }
     say(&describe::words(&args.name, backing, &status))
 }

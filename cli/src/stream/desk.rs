@@ -212,7 +212,8 @@ fn senseless(sample: RecordSample<'_>) -> Stop {
     Stop::Damaged(what)
 }
 
-fn differs(said: Total, got: Total) -> String {
+/// How what came differs from what was sent.
+pub fn differs(said: Total, got: Total) -> String {
     if said.bytes != got.bytes {
         return format!(
             "the sender sent {} bytes, but {} came",

@@ -1,15 +1,12 @@
-//! The two kinds of ring that carry streams, behind one face.
+//! The two kinds of ring that carry streams to one receiver, behind one face.
 
 use super::format::PREFIX;
-use crate::args::StreamKind;
-use annulus::{MpscRecords, Options, OsError, RecordKind, RecordProducer, Ring, SpscRecords};
+use annulus::{MpscRecords, Options, OsError, RecordProducer, RecordQueue, Ring, SpscRecords};
 
-/// A kind of ring that carries streams.
-pub trait Streaming: RecordKind + Sized {
-    /// What the command line calls it.
-    const NAME: StreamKind;
+/// A kind of ring that carries streams to one receiver.
+pub trait Streaming: RecordQueue + Sized {
     /// Whether several may send.
-    const MANY: bool = matches!(Self::NAME, StreamKind::Mpsc);
+    const MANY: bool;
     /// Bytes before the piece in every record.
     const PREFIX: usize = if Self::MANY { PREFIX } else { 0 };
 
@@ -27,7 +24,7 @@ pub trait Streaming: RecordKind + Sized {
 }
 
 impl Streaming for SpscRecords {
-    const NAME: StreamKind = StreamKind::Spsc;
+    const MANY: bool = false;
 
     fn named(name: &str, _: u32) -> Options<Self> {
         annulus::spsc_records(name)
@@ -48,7 +45,7 @@ impl Streaming for SpscRecords {
 }
 
 impl Streaming for MpscRecords {
-    const NAME: StreamKind = StreamKind::Mpsc;
+    const MANY: bool = true;
 
     fn named(name: &str, senders: u32) -> Options<Self> {
         annulus::mpsc_records(name).producers(senders)

@@ -5,25 +5,23 @@
 //! sender that shares the ring with others may come later, while the receiver is there. If the ring's name is gone while it
 //! waits (the other end gave up, or somebody removed it), it begins again.
 
+use super::choose::Choice;
 use super::format::SCHEMA;
 use super::kind::Streaming;
+use super::open::{Opening, PAUSE, RACES};
 use super::side::Side;
-use crate::args::{StreamArgs, StreamKind};
+use crate::args::StreamArgs;
 use crate::exit::{Failure, Kind};
 use crate::{place, sys, words};
-use annulus::{Backing, CreateError, EndpointError, OpenError, Options, Peer, Ring, Status};
+use annulus::{Backing, EndpointError, Options, Peer, Ring, Status};
 use std::time::{Duration, Instant};
 
 /// Bytes of a new ring, unless said otherwise.
-const CAPACITY: u64 = 4 << 20;
+pub const CAPACITY: u64 = 4 << 20;
 /// Places for senders in a new ring that they share; more if the receiver waits for more.
-const PLACES: u32 = 64;
+pub const PLACES: u32 = 64;
 /// How long to keep quiet about waiting.
-const QUIET: Duration = Duration::from_millis(300);
-/// How long a ring may change hands under us before we stop trying.
-const RACES: Duration = Duration::from_secs(2);
-/// Pause between two looks at a ring that is changing.
-const PAUSE: Duration = Duration::from_millis(5);
+pub const QUIET: Duration = Duration::from_millis(300);
 
 /// A ring with both ends held by living processes.
 #[derive(Debug)]
@@ -37,6 +35,8 @@ pub struct Met<K, E> {
 /// What an end wants of the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
+    /// The kind of ring.
+    pub choice: Choice,
     /// How many are to send, as far as this end knows.
     pub senders: u32,
     /// The longest piece of a stream, in bytes, if that was said.
@@ -50,20 +50,7 @@ struct Meeting<'a> {
     backing: Backing,
 }
 
-/// Which kind of ring `args` means, for so many senders; `None`: whichever is there.
-pub fn kind(args: &StreamArgs, senders: u32) -> Result<Option<StreamKind>, Failure> {
-    match args.kind {
-        Some(StreamKind::Spsc) if senders > 1 => {
-            let message =
-                "--kind spsc is for one sender, --senders for several; leave one of them out";
-            Err(Failure::new(Kind::Usage, message))
-        }
-        None if senders > 1 => Ok(Some(StreamKind::Mpsc)),
-        kind => Ok(kind),
-    }
-}
-
-/// Finds or makes the ring and waits for the other end. `None`: there is a ring of the other kind, and this end takes
+/// Finds or makes the ring and waits for the other end. `None`: there is a ring of another kind, and this end takes
 /// whichever is there.
 pub fn meet<K: Streaming, E: Side<K>>(
     args: &StreamArgs,
@@ -80,7 +67,6 @@ pub fn meet<K: Streaming, E: Side<K>>(
         let Some(ring) = meeting.ring::<K, E>()? else {
             return Ok(None);
         };
-        meeting.compare(&ring)?;
         match meeting.take::<K, E>(&ring) {
             Ok((end, status)) => {
                 if meeting.wait_for_other::<K, E>(&ring, &status)? {
@@ -96,16 +82,8 @@ pub fn meet<K: Streaming, E: Side<K>>(
     }
 }
 
-/// Whether a ring was not opened because it is of the kind of stream that was not wanted.
-fn is_other_kind(wanted: StreamKind, e: &OpenError) -> bool {
-    let other = match wanted {
-        StreamKind::Mpsc => "spsc records",
-        StreamKind::Spsc => "mpsc records",
-    };
-    matches!(e, OpenError::Mismatch { field: "kind", found, .. } if found == other)
-}
-
-fn stop_if_told(name: &str) -> Result<(), Failure> {
+/// Fails if this process was told to stop while it waited.
+pub fn stop_if_told(name: &str) -> Result<(), Failure> {
     match sys::stop_signal() {
         Some(signal) => {
             let message = format!("interrupted while waiting on {name}");
@@ -126,62 +104,30 @@ impl Meeting<'_> {
 
     /// Opens the ring, or makes it. `None` as for [`meet`].
     fn ring<K: Streaming, E: Side<K>>(&self) -> Result<Option<Ring<K>>, Failure> {
-        let any_kind = kind(self.args, self.wanted.senders)?.is_none();
         let capacity = self.args.capacity.unwrap_or(CAPACITY);
-        let open = self.options();
-        let mut create = self.options().capacity_bytes(capacity);
-        if let Some(backend) = self.args.wait_backend {
-            create = create.wait_backend(backend.backend());
-        }
-        let give_up = Instant::now() + RACES;
-        loop {
-            let unfinished = match open.open() {
-                Ok(ring) => return Ok(Some(ring)),
-                Err(e) if any_kind && is_other_kind(K::NAME, &e) => return Ok(None),
-                Err(OpenError::NotFound { .. } | OpenError::Unfinished { .. })
-                    if self.args.no_wait =>
-                {
-                    return Err(self.nobody::<K, E>());
-                }
-                Err(OpenError::NotFound { .. }) => None,
-                Err(e @ OpenError::Unfinished { .. }) => Some(e),
-                Err(e) => return Err(self.refused(K::NAME, e)),
-            };
+        let opening = Opening {
+            args: self.args,
+            choice: self.wanted.choice,
+            may_make: !self.args.no_wait,
+        };
+        let ring = opening.ring(
+            &self.options::<K>(),
+            &self.options::<K>().capacity_bytes(capacity),
             // Not made for nothing. This is the ring's own rule for its longest record.
-            self.check_chunk::<K>(capacity / 2 - 8)?;
-            match create.create() {
-                Ok(ring) => return Ok(Some(ring)),
-                Err(CreateError::Exists { .. }) if Instant::now() < give_up => {}
-                Err(e) => return Err(unfinished.map_or_else(|| e.into(), Failure::from)),
-            }
-            std::thread::sleep(PAUSE);
+            || self.check_chunk::<K>(capacity / 2 - 8),
+            || self.nobody::<K, E>(),
+        )?;
+        let Some(ring) = ring else {
+            return Ok(None);
+        };
+        if let Some(bytes) = self.args.capacity
+            && bytes != ring.capacity_bytes()
+        {
+            let [has, bytes] = [ring.capacity_bytes(), bytes].map(words::grouped);
+            return Err(opening.other(&format!("has {has} bytes, not {bytes}"), "--capacity"));
         }
-    }
-
-    /// The failure of a ring that is not the one asked for.
-    fn refused(&self, wanted: StreamKind, e: OpenError) -> Failure {
-        let name = &self.args.name;
-        let failed = |message: String| Failure::new(Kind::Ring, message);
-        match &e {
-            e if is_other_kind(wanted, e) => {
-                let way_out = match wanted {
-                    StreamKind::Mpsc => "for one sender; start every end with --kind mpsc",
-                    StreamKind::Spsc => "for several senders; leave --kind out to use it as it is",
-                };
-                failed(format!("{name} is a ring {way_out}, or take another name"))
-            }
-            OpenError::Mismatch {
-                field: "kind" | "schema version" | "message type",
-                ..
-            } => failed(format!(
-                "{name} is a ring of another program, not one of annulus send and recv; \
-                 take another name (annulus stat {name} shows it)"
-            )),
-            OpenError::Mismatch { .. } | OpenError::NotARing { .. } => {
-                failed(format!("{e}; take another name"))
-            }
-            _ => e.into(),
-        }
+        self.check_chunk::<K>(ring.max_record() as u64)?;
+        Ok(Some(ring))
     }
 
     /// Whether the chunk that was asked for fits into a record of up to `longest` bytes.
@@ -198,29 +144,6 @@ impl Meeting<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// What the library does not compare: capacity, the longest record, and what to sleep on.
-    fn compare<K: Streaming>(&self, ring: &Ring<K>) -> Result<(), Failure> {
-        let name = &self.args.name;
-        let other = |what: String, option: &str| {
-            let message = format!(
-                "{name} {what}; leave {option} out to use it as it is, or take another name"
-            );
-            Err(Failure::new(Kind::Ring, message))
-        };
-        if let Some(bytes) = self.args.capacity
-            && bytes != ring.capacity_bytes()
-        {
-            let [has, bytes] = [ring.capacity_bytes(), bytes].map(words::grouped);
-            return other(format!("has {has} bytes, not {bytes}"), "--capacity");
-        }
-        if let Some(backend) = self.args.wait_backend
-            && backend.backend() != ring.status()?.wait_backend
-        {
-            return other("has the other wait back end".to_owned(), "--wait-backend");
-        }
-        self.check_chunk::<K>(ring.max_record() as u64)
     }
 
     /// Takes this process's end of a ring through which nothing was ever sent.

@@ -1,6 +1,6 @@
-//! `send` and `recv`: a stream of bytes, or one of every sender, through one ring of records.
+//! `send` and `recv`: a stream of bytes, or one of every sender, through one ring.
 //!
-//! Invariants:
+//! `broadcast` and `shared` are for several receivers and say what holds there. Invariants of one receiver:
 //! * A ring serves one receiver. An end that finds traces of another one leaves it alone and says so.
 //! * A sender sends nothing before a living receiver is there, so a ring whose sender died waiting is empty and can be
 //!   used by the next.
@@ -9,15 +9,19 @@
 //! * While it lives only the receiver removes the ring; the last sender removes it when the receiver is gone and the name
 //!   still leads to it. Meanwhile nobody else takes that end of the ring, so no ring of somebody else is removed.
 
+mod broadcast;
+mod choose;
 mod desk;
 pub mod format;
 mod kind;
 mod meet;
+mod open;
 pub mod output;
 mod pieces;
 mod progress;
 pub mod recv;
 pub mod send;
+mod shared;
 mod side;
 
 use crate::exit::{self, Failure};

@@ -32,6 +32,8 @@ pub struct Pieces {
     prefix: Vec<u8>,
     /// The longest piece, in bytes.
     longest: usize,
+    /// The option that makes records longer.
+    enlarge: &'static str,
     /// Begins with room for a prefix.
     buffer: Vec<u8>,
     /// What was read and not handed out is `start..end`.
@@ -63,8 +65,9 @@ enum Found {
 }
 
 impl Pieces {
-    /// An input to be cut into pieces of up to `longest` bytes, behind `prefix` each.
-    pub fn new(cut: Cut, prefix: &[u8], longest: usize) -> Self {
+    /// An input to be cut into pieces of up to `longest` bytes, behind `prefix` each. `enlarge` is the option that would
+    /// allow for longer ones.
+    pub fn new(cut: Cut, prefix: &[u8], longest: usize, enlarge: &'static str) -> Self {
         debug_assert!(prefix.len() <= PREFIX);
         let block = match cut {
             Cut::Chunks => longest,
@@ -74,6 +77,7 @@ impl Pieces {
             cut,
             prefix: prefix.to_owned(),
             longest,
+            enlarge,
             buffer: vec![0; prefix.len() + block],
             start: prefix.len(),
             end: prefix.len(),
@@ -198,13 +202,13 @@ impl Pieces {
 
     fn too_long(&self, what: &str, length: Option<usize>, option: &str) -> Stop {
         let number = grouped(self.count + 1);
-        let longest = grouped(self.longest as u64);
+        let (longest, enlarge) = (grouped(self.longest as u64), self.enlarge);
         let length = length.map_or_else(String::new, |n| {
             format!(" has {} bytes and", grouped(n as u64))
         });
         Stop::Malformed(format!(
             "{what} {number}{length} is longer than the {longest} bytes that a record of this ring holds; \
-             make the ring with a larger --capacity, or leave {option} out"
+             make the ring with a larger {enlarge}, or leave {option} out"
         ))
     }
 

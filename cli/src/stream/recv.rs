@@ -1,5 +1,6 @@
 //! `annulus recv`: from the ring to a file or stdout, and not done before the checksums are right.
 
+use super::choose::{self, Choice};
 use super::desk::{Desk, Filed};
 use super::format::{Hello, Total};
 use super::kind::Streaming;
@@ -7,11 +8,12 @@ use super::meet::{self, Met, Wanted};
 use super::output::Output;
 use super::progress::Progress;
 use super::side::Side;
-use super::{Stop, Watch};
+use super::{Stop, Watch, broadcast, shared};
 use crate::args::{RecvArgs, StreamKind};
 use crate::exit::Failure;
 use crate::sys;
-use annulus::{MpscRecords, Peer, PopError, RecordConsumer, Ring, SpscRecords, TryPopError, Wait};
+use annulus::{Mpmc, MpscRecords, Peer, PopError, RecordConsumer, Ring, Spmc, SpscRecords};
+use annulus::{TryPopError, Wait};
 
 /// A receiver with a living sender.
 struct Receiver<'a, K: Streaming> {
@@ -27,23 +29,34 @@ struct Receiver<'a, K: Streaming> {
 /// Runs the command.
 pub fn run(args: &RecvArgs) -> Result<(), Failure> {
     sys::catch_stop_signals();
-    let kind = meet::kind(&args.stream, args.senders)?;
+    choose::for_recv(args)?;
     let mut output = Output::open(args.stream.file.as_deref())?;
     loop {
-        if kind != Some(StreamKind::Mpsc) && run_in::<SpscRecords>(args, &mut output)? {
-            return Ok(());
-        }
-        if kind != Some(StreamKind::Spsc) && run_in::<MpscRecords>(args, &mut output)? {
+        let choice = choose::for_recv(args)?;
+        let done = match choice.kind {
+            StreamKind::Spsc => run_in::<SpscRecords>(args, choice, &mut output)?,
+            StreamKind::Mpsc => run_in::<MpscRecords>(args, choice, &mut output)?,
+            StreamKind::Spmc => shared::recv::<Spmc<[u8]>>(args, choice, &mut output)?,
+            StreamKind::Mpmc => shared::recv::<Mpmc<[u8]>>(args, choice, &mut output)?,
+            StreamKind::Broadcast => broadcast::recv(args, choice, &mut output)?,
+        };
+        if done {
             return Ok(());
         }
     }
 }
 
-/// Runs the command with a ring of kind `K`. `false`: there is one of the other kind.
-fn run_in<K: Streaming>(args: &RecvArgs, output: &mut Output) -> Result<bool, Failure> {
+/// Runs the command with a ring of kind `K`. `false`: there is one of another kind.
+fn run_in<K: Streaming>(
+    args: &RecvArgs,
+    choice: Choice,
+    output: &mut Output,
+) -> Result<bool, Failure> {
     let stream = &args.stream;
+    let senders = args.senders.unwrap_or(1);
     let wanted = Wanted {
-        senders: args.senders,
+        choice,
+        senders,
         chunk: None,
     };
     let Some(Met { ring, end }) = meet::meet::<K, RecordConsumer>(stream, wanted)? else {
@@ -54,10 +67,10 @@ fn run_in<K: Streaming>(args: &RecvArgs, output: &mut Output) -> Result<bool, Fa
     let mut receiver = Receiver {
         ring,
         rx: end,
-        senders: args.senders,
+        senders,
         wait: stream.wait_strategy.strategy(),
         watch: Watch::new(),
-        desk: Desk::new(output, args.senders > 1, longest),
+        desk: Desk::new(output, senders > 1, longest),
     };
     let mut progress = Progress::begin(stream.quiet, None);
     let received = receiver.stream(&mut progress);

@@ -1,5 +1,6 @@
 //! `annulus send`: from a file or stdin into the ring, and not done before the receiver is.
 
+use super::choose::{self, Choice};
 use super::format::{Cut, Hello, Kind, Reason, Total};
 use super::kind::Streaming;
 use super::meet::{self, Met, Wanted};
@@ -7,17 +8,17 @@ use super::output::Input;
 use super::pieces::Pieces;
 use super::progress::Progress;
 use super::side::Side;
-use super::{PARTING, Stop, TICK, Watch};
+use super::{PARTING, Stop, TICK, Watch, broadcast, shared};
 use crate::args::{SendArgs, StreamKind};
 use crate::exit::Failure;
 use crate::sys;
-use annulus::{End, MpscRecords, Peer, PushError, RecordProducer, Ring, SpscRecords, TryPushError};
-use annulus::{TooLong, Wait};
+use annulus::{End, Mpmc, MpscRecords, Peer, PushError, RecordProducer, Ring, Spmc, SpscRecords};
+use annulus::{TooLong, TryPushError, Wait};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// Pause between two looks at a receiver that is finishing, or at a ring that is full where that is rare.
-const PAUSE: Duration = Duration::from_micros(200);
+pub const PAUSE: Duration = Duration::from_micros(200);
 /// Bytes of input in one record, unless said otherwise or the ring is too small.
 const CHUNK: usize = 65_536;
 
@@ -35,21 +36,30 @@ struct Sender<K: Streaming> {
 pub fn run(args: &SendArgs) -> Result<(), Failure> {
     sys::catch_stop_signals();
     let mut input = Input::open(args.stream.file.as_deref())?;
-    let kind = meet::kind(&args.stream, 1)?;
     loop {
-        if kind != Some(StreamKind::Mpsc) && run_in::<SpscRecords>(args, &mut input)? {
-            return Ok(());
-        }
-        if kind != Some(StreamKind::Spsc) && run_in::<MpscRecords>(args, &mut input)? {
+        let choice = choose::for_send(args)?;
+        let done = match choice.kind {
+            StreamKind::Spsc => run_in::<SpscRecords>(args, choice, &mut input)?,
+            StreamKind::Mpsc => run_in::<MpscRecords>(args, choice, &mut input)?,
+            StreamKind::Spmc => shared::send::<Spmc<[u8]>>(args, choice, &mut input)?,
+            StreamKind::Mpmc => shared::send::<Mpmc<[u8]>>(args, choice, &mut input)?,
+            StreamKind::Broadcast => broadcast::send(args, choice, &mut input)?,
+        };
+        if done {
             return Ok(());
         }
     }
 }
 
-/// Runs the command with a ring of kind `K`. `false`: there is one of the other kind.
-fn run_in<K: Streaming>(args: &SendArgs, input: &mut Input) -> Result<bool, Failure> {
+/// Runs the command with a ring of kind `K`. `false`: there is one of another kind.
+fn run_in<K: Streaming>(
+    args: &SendArgs,
+    choice: Choice,
+    input: &mut Input,
+) -> Result<bool, Failure> {
     let stream = &args.stream;
     let wanted = Wanted {
+        choice,
         senders: 1,
         chunk: args.chunk,
     };
@@ -59,12 +69,8 @@ fn run_in<K: Streaming>(args: &SendArgs, input: &mut Input) -> Result<bool, Fail
     let number = number().to_le_bytes();
     let prefix = &number[..K::PREFIX];
     let longest = end.max_record() - K::PREFIX;
-    let (cut, longest_piece) = match args {
-        SendArgs { lines: true, .. } => (Cut::Lines, longest),
-        SendArgs { frames: true, .. } => (Cut::Frames, longest),
-        _ => (Cut::Chunks, args.chunk.unwrap_or(CHUNK.min(longest))),
-    };
-    let mut pieces = Pieces::new(cut, prefix, longest_piece);
+    let (cut, longest_piece) = cut(args, longest);
+    let mut pieces = Pieces::new(cut, prefix, longest_piece, "--capacity");
     let mut sender = Sender {
         ring,
         tx: end,
@@ -90,6 +96,15 @@ fn run_in<K: Streaming>(args: &SendArgs, input: &mut Input) -> Result<bool, Fail
     };
     sender.part(stream.keep);
     outcome
+}
+
+/// How the input is cut, and the longest piece, if a record holds `longest` bytes.
+pub fn cut(args: &SendArgs, longest: usize) -> (Cut, usize) {
+    match args {
+        SendArgs { lines: true, .. } => (Cut::Lines, longest),
+        SendArgs { frames: true, .. } => (Cut::Frames, longest),
+        _ => (Cut::Chunks, args.chunk.unwrap_or(CHUNK.min(longest))),
+    }
 }
 
 /// A number that no other sender has: this process and chance.
@@ -284,16 +299,16 @@ fn look_around<K: Streaming>(
     super::gone(peer, <RecordProducer<K> as Side<K>>::OTHER).map_or(Ok(()), Err)
 }
 
-fn stopped() -> Stop {
+pub fn stopped() -> Stop {
     Stop::PeerStopped("the receiver stopped".to_owned())
 }
 
 /// No piece is cut longer than the ring says it takes.
-fn too_long(e: TooLong) -> Stop {
+pub fn too_long(e: TooLong) -> Stop {
     Stop::Damaged(e.to_string())
 }
 
 /// The ring could not be looked at.
-fn unseen(e: annulus::OsError) -> Stop {
+pub fn unseen(e: annulus::OsError) -> Stop {
     Stop::Damaged(format!("the ring cannot be looked at: {e}"))
 }

@@ -12,7 +12,7 @@ use crate::stream::TICK;
 use crate::{place, sys, words};
 use annulus::{Messages, OpenError, Parties, Status};
 use show::Show;
-use source::{Next, Source};
+use source::{Missed, Next, Source};
 use std::time::{Duration, Instant};
 
 /// The first pause when there is nothing to look at, and the longest.
@@ -27,6 +27,10 @@ pub fn run(args: &TailArgs) -> Result<(), Failure> {
     sys::catch_stop_signals();
     let mut show = Show::new(args, &status)?;
     let mut source: Box<dyn Source> = match (args.take, status.parties, status.messages) {
+        (true, Parties::Broadcast, _) => return Err(cannot_take(name)),
+        (true, parties, Messages::Slots) if parties != Parties::Spsc => {
+            return Err(source::not_taken_here(name));
+        }
         (true, _, Messages::Slots) => Box::new(source::Slots::take(backing, name)?),
         (true, Parties::Spsc, _) => {
             let ring = annulus::spsc_records(name).backing(backing).open()?;
@@ -42,6 +46,11 @@ pub fn run(args: &TailArgs) -> Result<(), Failure> {
                 observer.skip_to_newest();
             }
             Box::new(observer)
+        }
+        (false, Parties::Broadcast, Messages::Records) => {
+            let ring = annulus::broadcast_records(name).backing(backing).open()?;
+            let from = args.from.unwrap_or(Begin::Oldest);
+            Box::new(source::Reading::begin(&ring, name, from)?)
         }
         (false, ..) => return Err(cannot_look_on(name, &status)),
     };
@@ -74,11 +83,14 @@ fn pump(
                 left -= u64::from(show.record(about, &record)?);
                 idle = Idle::new();
             }
-            Next::Missed(bytes) => {
+            Next::Missed(missed) => {
                 show.flush()?;
+                let what = match missed {
+                    Missed::Bytes(n) => format!("{} bytes of records", words::grouped(n)),
+                    Missed::Records(n) => format!("{} records", words::grouped(n)),
+                };
                 words::tell(&format!(
-                    "missed {} bytes of records: they passed faster than they were shown",
-                    words::grouped(bytes)
+                    "missed {what}: they passed faster than they were shown"
                 ));
             }
             Next::End => break,
@@ -117,6 +129,13 @@ impl Idle {
         }
         due
     }
+}
+
+fn cannot_take(name: &str) -> Failure {
+    let message = format!(
+        "{name} is a broadcast, of which nothing can be taken: leave --take out, and everybody sees what passes"
+    );
+    Failure::new(Kind::Usage, message)
 }
 
 fn cannot_look_on(name: &str, status: &Status) -> Failure {

@@ -52,6 +52,7 @@ impl Show {
             word = match about.tag.and_then(format::Kind::of_tag) {
                 Some(format::Kind::Begin) => Some("[a sender begins]"),
                 Some(format::Kind::End) => Some("[a sender's end]"),
+                Some(format::Kind::Last) => Some("[nothing follows]"),
                 Some(format::Kind::Abort) => Some("[a sender gives up]"),
                 _ => None,
             };

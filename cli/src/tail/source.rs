@@ -1,10 +1,11 @@
 //! Where the records that `tail` shows come from.
 
+use crate::args::Begin;
 use crate::exit::{Failure, Kind};
 use crate::stream::format;
 use annulus::{
-    Backing, Consumer, EndpointError, Observer, OpenError, RecordConsumer, RecordKind, Ring, Seen,
-    TryPopError,
+    Backing, BroadcastRecords, Consumer, EndpointError, Join, JoinError, Observer, OpenError,
+    RecordConsumer, RecordQueue, RecordReader, Ring, Seen, TryPopError, TryReadError,
 };
 
 /// What is known of a record beside its bytes.
@@ -21,12 +22,21 @@ pub struct About {
 pub enum Next {
     /// A record, now in the buffer.
     Record(About),
-    /// So many bytes were missed.
-    Missed(u64),
+    /// Something was missed.
+    Missed(Missed),
     /// Nothing for now.
     Nothing,
     /// Nothing for ever.
     End,
+}
+
+/// How much was missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many records.
+    Records(u64),
 }
 
 /// Where records come from.
@@ -51,8 +61,43 @@ impl Source for Observer {
                 tag: Some(tag),
                 position,
             })),
-            Ok(Seen::Missed { bytes }) => Ok(Next::Missed(bytes)),
+            Ok(Seen::Missed { bytes }) => Ok(Next::Missed(Missed::Bytes(bytes))),
             Err(e) => none(e),
+        }
+    }
+}
+
+/// A reader of a broadcast that nobody waits for.
+pub struct Reading(RecordReader);
+
+impl Reading {
+    /// Becomes a lossy reader of `ring`, which is called `name`.
+    pub fn begin(ring: &Ring<BroadcastRecords>, name: &str, from: Begin) -> Result<Self, Failure> {
+        let join = match from {
+            Begin::Oldest => Join::Oldest,
+            Begin::Newest => Join::Newest,
+        };
+        match ring.reader(join) {
+            Ok(rx) => Ok(Self(rx)),
+            Err(JoinError::Endpoint(e)) => Err(refused(e, name)),
+            Err(e) => Err(Failure::new(Kind::Ring, e)),
+        }
+    }
+}
+
+impl Source for Reading {
+    fn next(&mut self, record: &mut Vec<u8>) -> Result<Next, Failure> {
+        // Of the record that is read, or of padding right before it.
+        let position = self.0.position();
+        match self.0.try_read_into(record) {
+            Ok(tag) => Ok(Next::Record(About {
+                tag: Some(tag),
+                position,
+            })),
+            Err(TryReadError::Lost(n)) => Ok(Next::Missed(Missed::Records(n))),
+            Err(TryReadError::Empty) => Ok(Next::Nothing),
+            Err(TryReadError::Closed) => Ok(Next::End),
+            Err(TryReadError::Corrupt(e)) => Err(Failure::new(Kind::Failed, e)),
         }
     }
 }
@@ -65,7 +110,7 @@ pub struct Records {
 
 impl Records {
     /// Becomes the consumer of `ring`, which is called `name`.
-    pub fn take<K: RecordKind>(ring: Ring<K>, name: &str) -> Result<Self, Failure> {
+    pub fn take<K: RecordQueue>(ring: Ring<K>, name: &str) -> Result<Self, Failure> {
         Ok(Self {
             rx: ring.consumer().map_err(|e| refused(e, name))?,
             is_stream: ring.status()?.schema == format::SCHEMA,
@@ -136,6 +181,15 @@ impl Source for Slots {
     }
 }
 
+/// The failure of a ring of slots that several share.
+pub fn not_taken_here(name: &str) -> Failure {
+    let message = format!(
+        "{name} is a ring of slots with many producers or consumers; its messages can be taken with annulus recv, if it is \
+         a stream of annulus send"
+    );
+    Failure::new(Kind::Ring, message)
+}
+
 /// The failure of becoming the consumer.
 fn refused(e: EndpointError, name: &str) -> Failure {
     match e {
@@ -146,6 +200,10 @@ fn refused(e: EndpointError, name: &str) -> Failure {
         EndpointError::Closed => Failure::new(
             Kind::Ring,
             format!("the consumer of {name} has closed it; nothing more can be taken"),
+        ),
+        EndpointError::NoPlace { places } => Failure::new(
+            Kind::Busy,
+            format!("all {places} places for readers of {name} are taken"),
         ),
         e => e.into(),
     }

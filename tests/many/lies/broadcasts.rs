@@ -1,0 +1,244 @@
+//! The ends of broadcasts, used in every way while they are lied to.
+
+use super::{Outcome, Victim, deadline, had, joined, some_wait};
+use crate::cargo::Publisher;
+use crate::lies::enemy::Enemy;
+use annulus::{
+    Backing, Broadcast, BroadcastRecords, Join, Laggards, Options, Reader, RecordProducer,
+    RecordReader, Resume, Ring,
+};
+
+const SIZE: usize = 20;
+
+fn some_join(enemy: &mut Enemy, position: u64) -> Join {
+    let off = enemy.rng.below(64);
+    match enemy.rng.below(6) {
+        0 => Join::Newest,
+        1 => Join::Oldest,
+        2 => Join::At(enemy.rng.next()),
+        3 => Join::At(position.wrapping_sub(8 * off)),
+        _ => Join::At(position.wrapping_sub(off)),
+    }
+}
+
+fn some_laggards(enemy: &mut Enemy) -> Laggards {
+    match enemy.rng.below(4) {
+        0 => Laggards::Wait,
+        patience => Laggards::Demote { patience },
+    }
+}
+
+/// A broadcast of slots.
+pub struct OfSlots {
+    tx: Option<Publisher<[u8]>>,
+    readers: Vec<Reader<[u8]>>,
+    out: [u8; SIZE],
+}
+
+impl OfSlots {
+    fn produce(&mut self, enemy: &mut Enemy) {
+        let wait = some_wait(enemy);
+        let n = enemy.rng.pick(&[1, 2, 3, 9, 100, usize::MAX]);
+        let bytes: [u8; SIZE] = std::array::from_fn(|_| enemy.rng.next() as u8);
+        let tx = self.tx.as_mut().expect("checked");
+        match enemy.rng.below(6) {
+            0 | 1 => drop(tx.try_push(&bytes)),
+            2 => drop(tx.push_until(&bytes, wait, deadline())),
+            3 => drop(tx.try_claim().map(|mut loan| {
+                enemy.strike();
+                loan.write_at(3, &bytes[..9]);
+                enemy.strike();
+                if n.is_multiple_of(2) {
+                    loan.abort()
+                } else {
+                    loan.commit()
+                }
+            })),
+            4 => drop(tx.try_claim_run(n).map(|mut run| {
+                let len = run.len();
+                assert!((1..=n).contains(&len));
+                enemy.strike();
+                (0..len).for_each(|i| run.write(i, &bytes));
+                run.commit_first(len / 2);
+            })),
+            _ => tx.laggards(some_laggards(enemy)),
+        }
+        let _ = (tx.len(), tx.is_empty(), tx.consumer_state());
+    }
+
+    fn consume(&mut self, i: usize, enemy: &mut Enemy) {
+        let wait = some_wait(enemy);
+        let (rx, out) = (&mut self.readers[i], &mut self.out[..]);
+        match enemy.rng.below(7) {
+            0..=2 => drop(rx.try_read_into(out)),
+            3 => drop(rx.read_into_until(out, wait, deadline())),
+            4 => drop(rx.try_latest_into(out)),
+            5 => rx.resume_at(enemy.rng.pick(&[Resume::Oldest, Resume::Newest])),
+            _ if enemy.rng.below(8) == 0 => rx.become_lossy(),
+            _ => {}
+        }
+        let _ = (
+            rx.lag(),
+            rx.lost(),
+            rx.skipped(),
+            rx.is_lossless(),
+            rx.producer_state(),
+        );
+    }
+}
+
+impl Victim for OfSlots {
+    type Kind = Broadcast<[u8]>;
+
+    fn options(capacity: u64, start: u64) -> Options<Self::Kind> {
+        let options = annulus::broadcast("lies")
+            .backing(Backing::Memfd)
+            .slot_size(SIZE);
+        options.capacity(capacity).start_position(start).readers(4)
+    }
+
+    fn attach(ring: &Ring<Self::Kind>) -> Self {
+        Self {
+            tx: Some(ring.producer().expect("healed")),
+            readers: vec![
+                ring.reader(Join::Newest).expect("healed"),
+                ring.lossless_reader(Join::Oldest).expect("healed"),
+            ],
+            out: [0; SIZE],
+        }
+    }
+
+    fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
+        if self.tx.is_none() || self.readers.is_empty() {
+            return Outcome::Over;
+        }
+        let i = enemy.rng.below(self.readers.len() as u64) as usize;
+        match enemy.rng.below(64) {
+            0..=27 => self.produce(enemy),
+            28..=55 => self.consume(i, enemy),
+            56 => drop(ring.status().expect("the kernel answers")),
+            57 | 58 => {
+                self.tx = None;
+                self.tx = had(ring.producer());
+            }
+            59..=62 => {
+                let position = self.readers.swap_remove(i).position();
+                let join = some_join(enemy, position);
+                self.readers.extend(joined(match enemy.rng.below(2) {
+                    0 => ring.reader(join),
+                    _ => ring.lossless_reader(join),
+                }));
+            }
+            _ if enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
+            _ => {}
+        }
+        Outcome::Done
+    }
+}
+
+/// A broadcast of records.
+pub struct OfRecords {
+    tx: Option<RecordProducer<BroadcastRecords>>,
+    readers: Vec<RecordReader>,
+    bytes: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl OfRecords {
+    fn produce(&mut self, enemy: &mut Enemy) {
+        let wait = some_wait(enemy);
+        let tx = self.tx.as_mut().expect("checked");
+        let max = tx.max_record() as u64;
+        let len = match enemy.rng.below(4) {
+            0 => enemy.rng.below(max + 2),
+            1 => enemy.rng.pick(&[0, 1, 8, max - 7, max]),
+            _ => enemy.rng.below(64),
+        } as usize;
+        let bytes = &self.bytes[..len];
+        let half = len / 2;
+        match enemy.rng.below(7) {
+            0 | 1 => drop(tx.try_push_tagged(7, bytes)),
+            2 => drop(tx.push_until(bytes, wait, deadline())),
+            3 => drop(tx.try_push_many(&[bytes, &bytes[half..], b"", &bytes[..half]])),
+            4 => drop(tx.try_push_vectored(7, &[&bytes[half..], b"", &bytes[..half]])),
+            5 => drop(tx.try_claim(len).map(|mut loan| {
+                enemy.strike();
+                loan.write_at(half, &bytes[half..]);
+                enemy.strike();
+                match enemy.rng.below(3) {
+                    0 => loan.abort(),
+                    1 => loan.commit_len(half),
+                    _ => loan.commit(),
+                }
+            })),
+            _ => tx.laggards(some_laggards(enemy)),
+        }
+        let _ = (tx.sequence(), tx.reader_lag_bytes(), tx.consumer_state());
+    }
+
+    fn consume(&mut self, i: usize, enemy: &mut Enemy) {
+        let wait = some_wait(enemy);
+        let (rx, out) = (&mut self.readers[i], &mut self.out);
+        match enemy.rng.below(7) {
+            0..=2 => drop(rx.try_read_into(out)),
+            3 => drop(rx.read_into_until(out, wait, deadline())),
+            4 => drop(rx.try_latest_into(out)),
+            5 => rx.resume_at(enemy.rng.pick(&[Resume::Oldest, Resume::Newest])),
+            _ if enemy.rng.below(8) == 0 => rx.become_lossy(),
+            _ => {}
+        }
+        assert!(out.len() as u64 <= rx.capacity_bytes());
+        let _ = (rx.lag_bytes(), rx.lost(), rx.skipped(), rx.is_lossless());
+    }
+}
+
+impl Victim for OfRecords {
+    type Kind = BroadcastRecords;
+
+    fn options(capacity: u64, start: u64) -> Options<Self::Kind> {
+        let options = annulus::broadcast_records("lies").backing(Backing::Memfd);
+        options
+            .capacity_bytes(capacity)
+            .start_position(start)
+            .readers(4)
+    }
+
+    fn attach(ring: &Ring<Self::Kind>) -> Self {
+        Self {
+            tx: Some(ring.producer().expect("healed")),
+            readers: vec![
+                ring.reader(Join::Newest).expect("healed"),
+                ring.lossless_reader(Join::Oldest).expect("healed"),
+            ],
+            bytes: (0..=ring.max_record() + 1).map(|i| i as u8).collect(),
+            out: Vec::new(),
+        }
+    }
+
+    fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
+        if self.tx.is_none() || self.readers.is_empty() {
+            return Outcome::Over;
+        }
+        let i = enemy.rng.below(self.readers.len() as u64) as usize;
+        match enemy.rng.below(64) {
+            0..=27 => self.produce(enemy),
+            28..=55 => self.consume(i, enemy),
+            56 => drop(ring.status().expect("the kernel answers")),
+            57 | 58 => {
+                self.tx = None;
+                self.tx = had(ring.producer());
+            }
+            59..=62 => {
+                let position = self.readers.swap_remove(i).position();
+                let join = some_join(enemy, position);
+                self.readers.extend(joined(match enemy.rng.below(2) {
+                    0 => ring.reader(join),
+                    _ => ring.lossless_reader(join),
+                }));
+            }
+            _ if enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
+            _ => {}
+        }
+        Outcome::Done
+    }
+}

@@ -1,0 +1,17 @@
+//! Rings that many share, and broadcasts: against models, exactly, in threads, with wrong options, and in memory that
+//! lies.
+//!
+//! Each file is one idea. What runs in several processes, and what is killed, is tested elsewhere.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod broadcast;
+mod cargo;
+mod lies;
+mod memory;
+mod news;
+mod options;
+mod queue;
+mod shared;
+mod threads;
