@@ -2,7 +2,7 @@
 
 use crate::layout::control::{Control, GATING_WORDS, MARKS, Mark, Taken};
 use crate::layout::geometry::PLACES_MAX;
-use crate::layout::header::{HEADER_BYTES, Header};
+use crate::layout::header::{DATA_HEADER_BYTES, DataHeader, HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
 use core::mem::{align_of, offset_of, size_of};
 use static_assertions::const_assert_eq;
@@ -45,6 +45,17 @@ at!(Header {
     flags: 164,
     reserved: 168,
     ready: 248,
+});
+
+const_assert_eq!(size_of::<DataHeader>(), DATA_HEADER_BYTES);
+const_assert_eq!(DATA_HEADER_BYTES, 64);
+at!(DataHeader {
+    magic: 0,
+    wire_version: 8,
+    header_bytes: 12,
+    instance: 16,
+    object_bytes: 24,
+    reserved: 32,
 });
 
 const_assert_eq!(size_of::<Control>(), 1024);

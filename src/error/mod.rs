@@ -291,7 +291,7 @@ impl fmt::Display for EndpointError {
             Self::NoPlace { places } => {
                 write!(
                     f,
-                    "all {places} places for producers are taken, or wait for the consumer to pass what their dead owners left"
+                    "all {places} places on this side are taken, or something their dead owners left was not cleared away yet"
                 )
             }
             Self::Closed => {
