@@ -17,16 +17,53 @@ use mutants::Mutant;
 
 /// What a copy consists of, relative to the repository.
 const SHIPPED: [&str; 3] = ["src/layout", "src/ring", "src/wait"];
-const OURS: [&str; 4] = [
+const OURS: [&str; 5] = [
     "loom-tests/src/layout.rs",
     "loom-tests/src/rig.rs",
     "loom-tests/src/sync.rs",
     "loom-tests/src/bells.rs",
+    "loom-tests/src/table.rs",
 ];
-/// What only the models of records need; the other copies go without, as it takes time to compile.
-const RECORDS: &str = "src/ring/records/";
-const RECORDS_LINE: &str = "pub(crate) mod records;";
-const RIG_RECORDS: &str = "loom-tests/src/rig_records.rs";
+
+/// What only some models need. The other copies go without, as it takes time to compile.
+struct Part {
+    /// The rig by which a model is known to need it.
+    rig: &'static str,
+    /// The module of `src/ring` that only those models need.
+    module: &'static str,
+}
+
+const PARTS: [Part; 3] = [
+    Part {
+        rig: "rig_records",
+        module: "records",
+    },
+    Part {
+        rig: "rig_broadcast",
+        module: "broadcast",
+    },
+    Part {
+        rig: "rig_shared",
+        module: "",
+    },
+];
+
+impl Part {
+    fn rig_file(&self) -> String {
+        format!("loom-tests/src/{}.rs", self.rig)
+    }
+
+    /// Whether `file` is of this part.
+    fn has(&self, file: &str) -> bool {
+        let of_module = format!("src/ring/{}/", self.module);
+        file == self.rig_file() || !self.module.is_empty() && file.starts_with(&of_module)
+    }
+
+    /// `ring/mod.rs` without the module.
+    fn strip(&self, text: &str) -> String {
+        text.replace(&format!("pub(crate) mod {};", self.module), "")
+    }
+}
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -38,7 +75,14 @@ fn main() {
             repository.join(watched).display()
         );
     }
-    for watched in ["src", "mutants.rs", "mutants_records.rs", "build.rs"] {
+    for watched in [
+        "src",
+        "mutants.rs",
+        "mutants_records.rs",
+        "mutants_shared.rs",
+        "mutants_broadcast.rs",
+        "build.rs",
+    ] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
     }
     let mut modules = String::new();
@@ -81,18 +125,21 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
         let from = repository.join(file);
         fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))
     };
-    let records = read(&model)?.contains("rig_records::");
+    let of_model = read(&model)?;
+    let needs = |part: &&Part| of_model.contains(&format!("{}::", part.rig));
+    let (with, without): (Vec<&Part>, Vec<&Part>) = PARTS.iter().partition(needs);
     let mut spoilt = false;
     let files = SHIPPED.iter().flat_map(|dir| sources(repository, dir));
     let ours = OURS.map(String::from).into_iter();
     let all = files
         .chain(ours)
-        .chain([RIG_RECORDS.into(), model.clone()])
-        .filter(|file| records || !file.starts_with(RECORDS) && file != RIG_RECORDS);
+        .chain(with.iter().map(|part| part.rig_file()))
+        .chain([model.clone()])
+        .filter(|file| !without.iter().any(|part| part.has(file)));
     for file in all {
         let mut text = read(&file)?;
-        if !records && file == "src/ring/mod.rs" {
-            text = text.replace(RECORDS_LINE, "");
+        if file == "src/ring/mod.rs" {
+            text = without.iter().fold(text, |text, part| part.strip(&text));
         }
         if file == mutant.file {
             text = spoil(&text, mutant)?;
@@ -110,18 +157,19 @@ fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String
         return Err(format!("{} is not part of a copy", mutant.file));
     }
     let at = |file: &str| copy.join(file).display().to_string();
-    let rig_records = match records {
-        true => format!("#[path = {:?}] mod rig_records;", at(RIG_RECORDS)),
-        false => String::new(),
-    };
+    let rigs: String = with
+        .iter()
+        .map(|part| format!("#[path = {:?}] mod {};", at(&part.rig_file()), part.rig))
+        .collect();
     Ok(format!(
         "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks)]
 mod {name} {{
     #[path = {layout:?}] mod layout;
     #[path = {rig:?}] mod rig;
-    {rig_records}
+    {rigs}
     #[path = {sync:?}] mod sync;
     #[path = {bells:?}] mod bells;
+    #[path = {table:?}] mod table;
     #[path = {ring:?}] mod ring;
     #[path = {wait:?}] mod wait;
     pub mod models {{ #[path = {model:?}] pub mod {file}; }}
@@ -132,6 +180,7 @@ mod {name} {{
         rig = at(OURS[1]),
         sync = at(OURS[2]),
         bells = at(OURS[3]),
+        table = at(OURS[4]),
         ring = at("src/ring/mod.rs"),
         wait = at("src/wait/mod.rs"),
         model = at(&model),

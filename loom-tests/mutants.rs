@@ -3,8 +3,12 @@
 //! Taken in both by `build.rs`, which makes the spoilt copies, and by `tests/mutants.rs`, which runs them. A text is
 //! sought in one function only, with comments taken out and white space ignored, and must be there exactly once.
 
+#[path = "mutants_broadcast.rs"]
+mod broadcast;
 #[path = "mutants_records.rs"]
 mod records;
+#[path = "mutants_shared.rs"]
+mod shared;
 
 /// What must happen when the model runs on the spoilt copy.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +45,11 @@ const DEADLOCK: Fate = Fate::Caught("deadlock");
 const WRONG: Fate = Fate::Caught("assertion");
 /// An honest peer's word was not recognised.
 const CORRUPT: Fate = Fate::Caught("Corrupt {");
+
+/// Somebody was told the end before it came.
+const EARLY: Fate = Fate::Caught("told too early");
+/// A message never arrived.
+const LOST: Fate = Fate::Caught("was lost");
 
 /// Any of these.
 const NOTICED: Fate = Fate::Caught("panicked");
@@ -110,7 +119,11 @@ const fn mutant(
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    SLOTS.iter().chain(records::RECORDS)
+    SLOTS
+        .iter()
+        .chain(records::RECORDS)
+        .chain(shared::SHARED)
+        .chain(broadcast::BROADCAST)
 }
 
 /// Of rings of slots, and of what all rings share.
@@ -146,7 +159,7 @@ const SLOTS: &[Mutant] = &[
     mutant("closed_loaded_after_the_words", "X1", (SPSC, "fn look_slow("),
         &[
             ("control.closed.0.load(Acquire);", "control.closed.0.load(Acquire) & CLOSED_BY_CONSUMER;"),
-            ("match closed & CLOSED_BY_PRODUCER", "match control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER"),
+            ("let last = closed & CLOSED_BY_PRODUCER", "let last = control.closed.0.load(Acquire) & CLOSED_BY_PRODUCER"),
         ], CLOSE, WRONG),
     mutant("producer_closed_relaxed", "X1", (CLOSE_RS, "fn producer_closed("), ACQUIRE,
         ("close", "the_closed_question_comes_before_the_last_look"), WRONG),

@@ -6,11 +6,14 @@ const RECORDS_ONE: &str = "src/ring/records/spsc.rs";
 const RECORDS_HEAD: &str = "src/ring/records/head.rs";
 const MANY: &str = "src/ring/records/mpsc.rs";
 const REPAIR: &str = "src/ring/records/repair.rs";
+const ANNOUNCE: &str = "src/ring/announce.rs";
 const OBSERVE: &str = "src/ring/records/observe.rs";
-const RIG_RECORDS: &str = "loom-tests/src/rig_records.rs";
 
 /// In a file that does not import it.
 const ACQUIRE_BY_PATH: &[(&str, &str)] = &[("Acquire", "crate::sync::Ordering::Relaxed")];
+
+/// In a file that does not import it.
+const RELEASE_BY_PATH: &[(&str, &str)] = &[("Release", "crate::sync::Ordering::Relaxed")];
 
 const RECORD: (&str, &str) = ("records_publish", "a_record_that_is_seen_is_whole");
 const OLD_BYTES: (&str, &str) = (
@@ -158,30 +161,30 @@ pub(super) const RECORDS: &[Mutant] = &[
             self.commit(words, shape, len, tag);",
            "self.next = at; self.commit(words, shape, len, tag); self.abort(words);")], DEAD_LOAN, WRONG),
     mutant("announced_after_the_exchange", "A1", (MANY, "fn claim("),
-        &[("mine.announce.store(seen, Release); mine.announce_len.store(pad + total, Release);", ""),
-          ("Ok(_) => {",
-           "Ok(_) => { mine.announce.store(seen, Release); mine.announce_len.store(pad + total, Release);")],
+        &[("announce(mine, seen, pad + total);", ""),
+          ("Ok(_) => {", "Ok(_) => { announce(mine, seen, pad + total);")],
         DEAD_CLAIM, NOTICED),
-    mutant("announced_without_position", "A1", (MANY, "fn claim("),
-        &[("mine.announce.store(seen, Release);", "")], DEAD_PADDER, Fate::Caught("stuck at")),
-    mutant("announced_without_length", "A1", (MANY, "fn claim("),
-        &[("mine.announce_len.store(pad + total, Release);", "")], DEAD_CLAIM, WRONG),
+    mutant("announced_without_position", "A1", (ANNOUNCE, "fn announce("),
+        &[("mine.announce.store(from, Release);", "let _ = from;")], DEAD_PADDER, Fate::Caught("stuck at")),
+    mutant("announced_without_length", "A1", (ANNOUNCE, "fn announce("),
+        &[("mine.announce_len.store(len, Release);", "let _ = len;")], DEAD_CLAIM, WRONG),
     mutant("tail_exchange_relaxed", "A1", (MANY, "fn claim("),
         &[("compare_exchange(seen, end, Release, Relaxed)", "compare_exchange(seen, end, Relaxed, Relaxed)")],
         BEHIND_TWO_DEAD, NOTICED),
     mutant("tail_relaxed", "A1", (MANY, "fn tail("), ACQUIRE, BEHIND_TWO_DEAD, NOTICED),
-    mutant("withdraw_missing", "order", (MANY, "fn withdraw("),
+    mutant("withdraw_missing", "order", (ANNOUNCE, "fn withdraw("),
         &[("mine.announce_len.store(0, Release);", "let _ = mine;")],
         ("mpsc_repair", "a_producer_that_waits_for_room_is_not_waited_for"), Fate::Caught("stuck at")),
-    mutant("announce_relaxed", "A2", (MANY, "fn claim("),
-        &[("mine.announce.store(seen, Release); mine.announce_len.store(pad + total, Release);",
-           "mine.announce.store(seen, Relaxed); mine.announce_len.store(pad + total, Relaxed);")],
+    mutant("announce_relaxed", "A2", (ANNOUNCE, "fn announce("),
+        &[("mine.announce.store(from, Release);", "mine.announce.store(from, crate::sync::Ordering::Relaxed);"),
+          ("mine.announce_len.store(len, Release);",
+           "mine.announce_len.store(len, crate::sync::Ordering::Relaxed);")],
         BEHIND_TWO_DEAD, IN_ORDER),
-    mutant("withdraw_relaxed", "A2", (MANY, "fn withdraw("), RELEASE,
+    mutant("withdraw_relaxed", "A2", (ANNOUNCE, "fn withdraw("), RELEASE_BY_PATH,
         ("mpsc_repair", "a_producer_that_waits_for_room_is_not_waited_for"), IN_ORDER),
-    mutant("run_relaxed", "A2", (RIG_RECORDS, "fn run("),
-        &[("line.announce.load(Acquire)", "line.announce.load(Relaxed)"),
-          ("line.announce_len.load(Acquire)", "line.announce_len.load(Relaxed)")],
+    mutant("run_relaxed", "A2", (ANNOUNCE, "pub(crate) fn run("),
+        &[("entry.announce.load(Acquire)", "entry.announce.load(crate::sync::Ordering::Relaxed)"),
+          ("entry.announce_len.load(Acquire)", "entry.announce_len.load(crate::sync::Ordering::Relaxed)")],
         BEHIND_TWO_DEAD, IN_ORDER),
     mutant("admits_wiped_relaxed", "Z1", (MANY, "fn admits("),
         &[("wiped.load(Acquire)", "wiped.load(Relaxed)")], SHARED_WIPED, RACE),

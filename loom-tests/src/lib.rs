@@ -16,8 +16,11 @@
 mod bells;
 mod layout;
 mod rig;
+mod rig_broadcast;
 mod rig_records;
+mod rig_shared;
 mod sync;
+mod table;
 
 pub mod models;
 

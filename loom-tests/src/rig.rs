@@ -6,6 +6,7 @@
 use crate::layout::control::Control;
 use crate::layout::word;
 use crate::ring::corrupt::Corrupt;
+use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look, Room, Tail};
 use crate::ring::words::Words;
 use crate::sync::Ordering::Relaxed;
@@ -167,7 +168,7 @@ impl Rig {
 
     /// A consumer, new or the successor of one.
     pub(crate) fn consumer(self: &Arc<Self>) -> Consumer {
-        let head = Head::resume(&self.slots, &self.control, self.capacity);
+        let head = Head::resume(&self.slots, &self.control, self.capacity, Producers::One);
         Consumer {
             rig: Arc::clone(self),
             head: head.expect("no honest peer corrupts the ring"),
@@ -231,7 +232,7 @@ impl Producer {
 
     /// Commits the loan.
     pub(crate) fn publish(&mut self) {
-        self.tail.publish(&self.rig.slots);
+        self.tail.put(&self.rig.slots, |_| ());
     }
 
     /// Pushes as an endpoint does that copies.

@@ -5,16 +5,18 @@
 //! writes or wipes bytes touches it, so two unordered uses of the same bytes end the model.
 
 use crate::layout::control::Control;
-use crate::layout::participant::{ACTIVE, PRODUCER, Participant};
+use crate::layout::participant::Participant;
 use crate::layout::record::{self, Shape};
+use crate::ring::announce::Announcements;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::{Head, Look};
 use crate::ring::records::mpsc::{self, Claim};
-use crate::ring::records::repair::{Announcements, Repair};
+use crate::ring::records::repair::Repair;
 use crate::ring::records::{Exactly, Producers, Room, spsc};
 use crate::ring::words::{Cells, Words};
-use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{AtomicU32, AtomicU64, crossed, mortal, spin_hint};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU64, crossed, spin_hint};
+use crate::table::Table;
 use loom::cell::UnsafeCell;
 use std::sync::Arc;
 
@@ -101,45 +103,6 @@ pub(crate) struct Rig {
     pub(crate) table: Table,
 }
 
-/// The participant table, and what the kernel knows.
-#[derive(Debug)]
-pub(crate) struct Table {
-    lines: Vec<Participant>,
-    /// Whether the kernel says that nobody holds the entry.
-    dead: Vec<AtomicU32>,
-}
-
-impl Announcements for Table {
-    fn count(&self) -> u32 {
-        self.lines.len() as u32
-    }
-
-    fn run(&self, i: u32) -> (u64, u64) {
-        let line = &self.lines[i as usize];
-        // Acquire A2, both: whoever announces once more has its last record in its place.
-        let from = line.announce.load(Acquire);
-        (from, line.announce_len.load(Acquire))
-    }
-
-    fn is_dead(&self, i: u32) -> bool {
-        // Acquire: what the dead one did is seen, as the kernel lock orders it.
-        self.dead[i as usize].load(Acquire) != 0
-    }
-}
-
-fn line() -> Participant {
-    Participant {
-        state: AtomicU32::new(ACTIVE),
-        role: AtomicU32::new(PRODUCER),
-        generation: AtomicU64::new(1),
-        pid: AtomicU32::new(0),
-        reserved: AtomicU32::new(0),
-        start_time: AtomicU64::new(0),
-        announce: AtomicU64::new(0),
-        announce_len: AtomicU64::new(0),
-    }
-}
-
 impl Rig {
     /// A new ring of `capacity` bytes for one producer, whose first record has position `start`.
     pub(crate) fn spsc(capacity: u64, start: u64) -> Arc<Self> {
@@ -193,10 +156,7 @@ impl Rig {
             bytes: Bytes::new(shape.capacity),
             control,
             shape,
-            table: Table {
-                lines: (0..producers).map(|_| line()).collect(),
-                dead: (0..producers).map(|_| AtomicU32::new(0)).collect(),
-            },
+            table: Table::new(producers),
         })
     }
 
@@ -249,8 +209,7 @@ impl Rig {
 
     /// A new producer in the place of the dead one `i`.
     pub(crate) fn revived(self: &Arc<Self>, i: u32) -> Member {
-        // Release: the kernel gives the lock to the new one.
-        self.table.dead[i as usize].store(0, Release);
+        self.table.revive(i);
         self.member(i)
     }
 
@@ -269,17 +228,12 @@ impl Rig {
 
     /// Producer `i`'s line of the table.
     pub(crate) fn line(&self, i: u32) -> &Participant {
-        &self.table.lines[i as usize]
+        self.table.line(i)
     }
 
     /// Producer `i` does `life`, or dies after `steps` steps of it, which the kernel then tells.
     pub(crate) fn mortal<T>(&self, i: u32, steps: u32, life: impl FnOnce() -> T) -> Option<T> {
-        let end = mortal(steps, life);
-        if end.is_none() {
-            // Release: the kernel gives the lock back after whatever the dead one did.
-            self.table.dead[i as usize].store(1, Release);
-        }
-        end
+        self.table.mortal(i, steps, life)
     }
 
     /// Of what a dead consumer has read, in `ledger`: the tags of what it has released, and of what was in its hands.

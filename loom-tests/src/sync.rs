@@ -120,6 +120,11 @@ impl AtomicU64 {
     }
 
     #[track_caller]
+    pub(crate) fn fetch_and(&self, value: u64, order: Ordering) -> u64 {
+        self.reach().fetch_and(value, order)
+    }
+
+    #[track_caller]
     pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
         self.reach().fetch_or(value, order)
     }

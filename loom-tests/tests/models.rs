@@ -150,4 +150,78 @@ models! {
         an_onlooker_knows_where_the_consumer_was_when_it_was_lapped
         an_onlooker_is_told_the_end_behind_the_last_record
     }
+    shared {
+        two_producers_share_the_slots
+        runs_and_tombstones_come_in_order
+        a_full_ring_refuses
+        a_slot_is_claimed_only_when_it_was_released
+        a_refusal_is_not_taken_for_a_lie
+        each_message_goes_to_one_consumer
+        producers_and_consumers_share_a_ring
+        no_slot_is_claimed_after_the_close
+        the_only_consumer_is_told_the_end_behind_the_last_slot
+        a_consumer_closes_for_all
+    }
+    shared_alone {
+        the_only_producer_waits_for_each_slot
+        the_only_producer_writes_only_what_was_released
+        the_only_producer_is_succeeded
+        consumers_of_one_producer_are_told_the_end
+    }
+    shared_repair {
+        a_dead_producers_slot_becomes_a_tombstone
+        a_dead_producers_run_becomes_tombstones
+        the_living_push_on_behind_the_dead
+        of_two_dead_that_announced_one_slot_nothing_is_left
+        a_producer_that_was_refused_is_not_waited_for
+        a_stale_announcement_delays_and_no_more
+        a_tombstone_may_be_another_ones
+        the_place_of_a_dead_producer_is_taken_when_its_slots_are_settled
+        two_consumers_may_meet_one_hole
+        whoever_makes_tombstones_may_die_as_well
+    }
+    shared_orphans {
+        what_a_dead_consumer_had_in_hand_comes_again
+        whoever_takes_over_may_die_as_well
+        an_orphan_goes_to_one_of_two
+        a_living_consumers_stale_announcement_delays_and_no_more
+        what_a_living_one_has_finished_is_no_orphan
+        a_place_may_be_inherited_with_what_hangs_on_it
+        a_slot_in_dead_hands_comes_back
+    }
+    shared_lies {
+        a_lying_word_is_reported_or_ignored_by_all_who_share
+        lying_positions_lead_nowhere
+        a_lying_announcement_delays_at_most
+    }
+    broadcast_slots {
+        a_reader_that_is_overrun_is_told_the_number
+        the_latest_message_is_whole_and_new
+        a_reader_joins_a_running_producer
+        a_reader_that_is_waited_for_loses_nothing
+        the_producer_waits_for_the_slowest
+        nothing_published_before_the_close_is_missed_by_a_reader
+        a_dead_producer_of_a_broadcast_is_succeeded
+        a_successor_waits_for_readers_too
+        a_frontier_that_a_dead_producer_told_counts
+    }
+    broadcast_records {
+        a_reader_of_records_that_is_overrun_is_told_the_number
+        the_latest_record_is_whole_and_new
+        a_reader_joins_a_running_producer_of_records
+        a_reader_joins_at_a_record_it_knows
+        a_reader_of_records_that_is_waited_for_loses_nothing
+        a_reader_that_is_waited_for_no_longer_is_told
+        a_dead_producer_of_broadcast_records_is_succeeded
+        a_successor_of_records_waits_for_readers_too
+        no_record_published_before_the_close_is_missed
+        padding_that_is_overwritten_is_no_loss
+        the_latest_record_may_lie_before_the_newest_mark
+        a_reader_does_not_join_where_no_record_begins
+        a_mark_is_read_whole
+    }
+    broadcast_lies {
+        lying_words_of_a_broadcast_lead_nowhere
+        lying_words_of_broadcast_records_lead_nowhere
+    }
 }

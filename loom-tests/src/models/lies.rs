@@ -3,6 +3,7 @@
 use crate::layout::word;
 use crate::rig::{Ask, Pushed, Rig, exhaustive};
 use crate::ring::corrupt::{Corrupt, CorruptWord};
+use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look, Room, Tail};
 use crate::ring::words::Words;
 use crate::sync::Ordering::Relaxed;
@@ -98,7 +99,7 @@ pub fn successors_survive_any_word() {
                     Ok(tail) => assert!((5..=13).contains(&tail.next()) && tail.credit() <= 4),
                     Err(corrupt) => assert_eq!(corrupt.found, lie),
                 }
-                if let Ok(head) = Head::resume(&rig.slots, &rig.control, 4) {
+                if let Ok(head) = Head::resume(&rig.slots, &rig.control, 4, Producers::One) {
                     assert!((5..=9).contains(&head.next()));
                 }
             }

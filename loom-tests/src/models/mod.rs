@@ -4,6 +4,9 @@
 //! is exhaustive; loom then tries every interleaving and every value a load may see.
 
 pub mod batch;
+pub mod broadcast_lies;
+pub mod broadcast_records;
+pub mod broadcast_slots;
 pub mod close;
 pub mod crash;
 pub mod full;
@@ -23,5 +26,10 @@ pub mod records_lies;
 pub mod records_observe;
 pub mod records_publish;
 pub mod records_wrap;
+pub mod shared;
+pub mod shared_alone;
+pub mod shared_lies;
+pub mod shared_orphans;
+pub mod shared_repair;
 pub mod skip;
 pub mod wrap;
