@@ -31,8 +31,14 @@ const fn lines_ahead(kind: u32) -> u64 {
     }
 }
 
-/// How far ahead consumers that share the head ask for the lines that they will hand back, in lines.
-const LINES_BACK: u64 = 16;
+/// How far ahead consumers of those kinds ask for the lines that they will hand back, in lines. Measured as well.
+const fn lines_back(kind: u32) -> u64 {
+    match kind {
+        header::KIND_MPMC => 64,
+        _ => 16,
+    }
+}
+
 /// Bytes of a line.
 const LINE_BYTES: u64 = 64;
 /// Lines to ask for at a time, at most.
@@ -54,12 +60,13 @@ pub(crate) struct Slots {
     /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
     /// rings too small for it.
     ahead_mask: u64,
-    /// The same for the consumer, which does so only where slots share lines.
+    /// The same for the only consumer, which does so where slots share lines, and where many produce.
     shared_mask: u64,
     /// Bytes of that slot to prefetch beyond its first line.
     ahead_bytes: usize,
-    /// Slots ahead that consumers who share the head prefetch.
+    /// Slots ahead that consumers prefetch where anybody exchanges, and the mask for that.
     back: u64,
+    back_mask: u64,
 }
 
 /// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
@@ -74,8 +81,10 @@ impl Data for Slots {
     fn new(first: NonNull<u8>, geometry: &Geometry) -> Self {
         let slots = |lines: u64| (lines * LINE_BYTES / geometry.stride).max(1);
         let ahead = slots(lines_ahead(geometry.kind));
+        let back = slots(lines_back(geometry.kind));
         // Small rings do without.
-        let is_large = slots(LINES_BACK) * 4 <= geometry.capacity;
+        let is_large = slots(PREFETCH_BYTES / LINE_BYTES) * 4 <= geometry.capacity;
+        let shares = geometry.stride < LINE_BYTES || geometry.kind == header::KIND_MPSC;
         // The positions that begin a line, or next to none.
         let mask = |wanted| match wanted {
             true => (64 / geometry.stride).max(1) - 1,
@@ -89,8 +98,9 @@ impl Data for Slots {
             payload_bytes: geometry.payload_bytes as usize,
             ahead,
             ahead_mask: mask(is_large),
-            shared_mask: mask(is_large && geometry.stride < LINE_BYTES),
-            back: slots(LINES_BACK),
+            shared_mask: mask(is_large && shares),
+            back_mask: mask(back * 4 <= geometry.capacity),
+            back,
             ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
         }
     }
@@ -170,7 +180,7 @@ impl Lane<'_> {
     /// Asks for the line of a slot some messages after `position`, to be handed back.
     #[inline(always)]
     pub(crate) fn prefetch_back(self, position: u64) {
-        if position & self.slots.ahead_mask == 0 {
+        if position & self.slots.back_mask == 0 {
             prefetch_for_write(self.slot(position.wrapping_add(self.slots.back)));
         }
     }

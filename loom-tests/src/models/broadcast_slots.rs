@@ -166,7 +166,7 @@ pub fn a_reader_that_is_waited_for_loses_nothing() {
     }
 }
 
-/// At most 2 preemptions. The producer waits for a slow reader, a whole ring behind, until that has read or leaves.
+/// At most 3 preemptions. The producer waits for a slow reader, a whole ring behind, until that has read or leaves.
 pub fn the_producer_waits_for_the_slowest() {
     let outcomes = Outcomes::new();
     let seen = outcomes.clone();

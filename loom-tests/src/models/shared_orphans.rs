@@ -62,7 +62,7 @@ pub fn what_a_dead_consumer_had_in_hand_comes_again() {
     ]);
 }
 
-/// At most 2 preemptions, for every death of the first. A second takes over and dies as well, at any step; the third
+/// At most 1 preemption, for every death of the first. A second takes over and dies as well, at any step; the third
 /// finds all that is left, and a producer that waits for the slots gets them.
 pub fn whoever_takes_over_may_die_as_well() {
     let outcomes = Outcomes::new();

@@ -347,7 +347,10 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     #[inline]
     fn ask_ahead(&mut self) {
         let (lane, next) = (self.view.lane(), self.head.next());
-        if next < self.ahead.until {
+        if self.mender.is_some() {
+            // Producers wait for each line at their next exchange: they shall find it free to take.
+            lane.prefetch_back(next);
+        } else if next < self.ahead.until {
             lane.prefetch_ahead(next);
         } else if next >= self.ahead.probe_at {
             self.probe();
