@@ -24,8 +24,21 @@ impl Enemy {
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("start");
-        Self(child)
+        let enemy = Self(child);
+        // Whoever strikes before that damages the picture.
+        let ready = Scratch(ready(path));
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !fs::exists(&ready.0).expect("look") {
+            assert!(Instant::now() < patience, "the enemy never came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        enemy
     }
+}
+
+/// The file by which the enemy says that it has a picture of the whole ring to heal it by.
+fn ready(path: &str) -> String {
+    format!("{path}.ready")
 }
 
 impl Drop for Enemy {
@@ -50,10 +63,11 @@ fn a_hostile_process_flips_words_when_it_is_told_to() {
     let file = fs::OpenOptions::new()
         .read(true)
         .write(true)
-        .open(path)
+        .open(&path)
         .expect("open");
     let map = MmapOptions::new().map_raw(&file).expect("map");
     let mut enemy = Attacker::new(map, 16, 8, u64::from(std::process::id()));
+    fs::write(ready(&path), "").expect("say so");
     while std::os::unix::process::parent_id() == parent {
         for _ in 0..1000 {
             enemy.strike();
