@@ -6,6 +6,9 @@ use crate::os::clock;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::repair::Repair;
+use crate::ring::shared::repair::{self, Verdict};
+use crate::ring::shared::tail;
+use crate::segment::Lane;
 
 /// How many vain looks of a consumer that never waits pass between two of the clock. Few, because they may be far
 /// apart.
@@ -52,6 +55,26 @@ impl Mender {
     /// Whether somebody has claimed the next position and not finished.
     pub(super) fn is_waiting(&self) -> bool {
         self.at.is_some()
+    }
+
+    /// As [`Mender::mend`], where the messages are slots: what a dead producer has claimed at `next` becomes a
+    /// tombstone.
+    pub(super) fn mend_slot(
+        &mut self,
+        lane: &Lane<'_>,
+        control: &Control,
+        next: u64,
+    ) -> Result<bool, Corrupt> {
+        let is_claimed = || tail::is_claimed(control, next);
+        self.mend(
+            control,
+            next,
+            is_claimed,
+            |producers| match repair::tombstone(lane, control, next, producers) {
+                Verdict::Settled => Repair::Done,
+                Verdict::Wait | Verdict::Orphan => Repair::Wait,
+            },
+        )
     }
 
     /// Looks after the position `next`, at which nothing was found. `is_claimed` says whether somebody has claimed it,

@@ -11,9 +11,7 @@ use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
-use crate::ring::records::repair::Repair;
 use crate::ring::shared::head::{self, Nothing};
-use crate::ring::shared::repair::{self, Verdict};
 use crate::ring::shared::{Run, tail};
 use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
@@ -131,16 +129,7 @@ impl Hands {
             return Ok(false);
         }
         let (lane, control) = (self.view.lane(), self.view.control());
-        let position = head::head(control);
-        self.mender.mend(
-            control,
-            position,
-            || tail::is_claimed(control, position),
-            |producers| match repair::tombstone(&lane, control, position, producers) {
-                Verdict::Settled => Repair::Done,
-                Verdict::Wait | Verdict::Orphan => Repair::Wait,
-            },
-        )
+        self.mender.mend_slot(&lane, control, head::head(control))
     }
 
     /// Takes over what a consumer that died had in hand, if there is something; looked for now and then only, unless

@@ -11,9 +11,6 @@ use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
 use crate::layout::participant::CONSUMER;
 use crate::ring::close;
-use crate::ring::corrupt::Corrupt;
-use crate::ring::records::repair::Repair;
-use crate::ring::shared::repair::{self, Verdict};
 use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look};
 use crate::segment::{Segment, Slots, View};
@@ -383,7 +380,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if let (Look::Empty, Some(mender)) = (look, &mut self.mender)
             && mender.now_and_then()
         {
-            look = match mend(mender, &self.view, &self.head) {
+            look = match mender.mend_slot(&lane, control, self.head.next()) {
                 Ok(false) => look,
                 Ok(true) => self.head.look(&lane, control),
                 Err(e) => Look::Corrupt(e),
@@ -423,7 +420,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             let Some(mender) = mender.as_mut().filter(|_| care == Care::Thorough) else {
                 break Poll::Nothing;
             };
-            match mend(mender, view, head) {
+            match mender.mend_slot(&view.lane(), control, head.next()) {
                 Ok(true) => {}
                 Ok(false) if head.is_claimed(control) => break Poll::Soon,
                 Ok(false) => break Poll::Nothing,
@@ -439,18 +436,4 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             Err(Stopped::PeerDied) => Err(PopError::PeerDied),
         }
     }
-}
-
-/// Makes a tombstone of what a dead producer has claimed at the consumer's position.
-fn mend(mender: &mut Mender, view: &View<Slots>, head: &Head) -> Result<bool, Corrupt> {
-    let (lane, control) = (view.lane(), view.control());
-    mender.mend(
-        control,
-        head.next(),
-        || head.is_claimed(control),
-        |producers| match repair::tombstone(&lane, control, head.next(), producers) {
-            Verdict::Settled => Repair::Done,
-            Verdict::Wait | Verdict::Orphan => Repair::Wait,
-        },
-    )
 }
