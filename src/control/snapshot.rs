@@ -1,11 +1,11 @@
 //! The state of a ring at one moment, for people and for tools.
 
 use crate::Peer;
-use crate::endpoint::seat;
+use crate::endpoint::seat::{self, Side};
 use crate::error::OsError;
 use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SLEEP_STATE};
 use crate::layout::header;
-use crate::ring::broadcast::frontier::{self, Cursors};
+use crate::ring::broadcast::frontier;
 use crate::ring::broadcast::{records, slots};
 use crate::ring::records::{Producers, fill};
 use crate::ring::{shared, spsc};
@@ -124,9 +124,7 @@ fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
         let (lane, control) = (view.lane(), view.control());
         let (taken, len) = match kind {
             header::KIND_SPSC => spsc::fill(&lane, control, capacity),
-            header::KIND_BROADCAST => {
-                unread(&view, capacity, slots::tail(&lane, control, capacity))
-            }
+            header::KIND_BROADCAST => unread(segment, &view, slots::tail(&lane, control, capacity)),
             _ => shared::fill::fill(&lane, control, capacity, kind),
         };
         (taken, len, Regions::clone(&view))
@@ -134,29 +132,18 @@ fn fill_of(segment: &Segment) -> (u64, u64, Regions) {
         let view = segment.view::<Bytes>();
         let (strip, control, shape) = (view.strip(), view.control(), geometry.shape());
         let (taken, len) = match kind {
-            header::KIND_BROADCAST => unread(&view, capacity, records::end(&strip, control, shape)),
+            header::KIND_BROADCAST => unread(segment, &view, records::end(&strip, control, shape)),
             _ => fill::fill(&strip, control, shape, Producers::of(kind)),
         };
         (taken, len, Regions::clone(&view))
     }
 }
 
-/// The readers of a broadcast.
-struct Readers<'a>(&'a Regions);
-
-impl Cursors for Readers<'_> {
-    fn count(&self) -> u32 {
-        self.0.consumer_seats().len() as u32
-    }
-
-    fn cursor(&self, i: u32) -> u64 {
-        frontier::cursor(self.0.participant(self.0.consumer_seats().start + i))
-    }
-}
-
 /// The position of the slowest reader that is waited for, and how far the end of what was published is from it.
-fn unread(regions: &Regions, capacity: u64, end: u64) -> (u64, u64) {
-    let lag = frontier::lag(regions.control(), &Readers(regions), end).min(capacity);
+fn unread(segment: &Segment, regions: &Regions, end: u64) -> (u64, u64) {
+    let readers = Side::new(segment, regions, regions.consumer_seats());
+    let capacity = segment.checked.geometry.capacity;
+    let lag = frontier::lag(regions.control(), &readers, end).min(capacity);
     (end.wrapping_sub(lag), lag)
 }
 

@@ -63,6 +63,13 @@ pub(crate) const fn writing(position: u64) -> u64 {
     (position << STATE_BITS) | 3
 }
 
+/// How far the word `found` is from that of a free slot at `position`: negative for a lap before, 0 for the same
+/// position in any state, positive for a lap behind. Positions have 62 bits and may wrap.
+#[inline(always)]
+pub(crate) const fn distance(found: u64, position: u64) -> i64 {
+    (found & !STATE).wrapping_sub(free(position)) as i64
+}
+
 /// The position in a word.
 #[inline(always)]
 pub(crate) const fn position(word: u64) -> u64 {

@@ -13,15 +13,9 @@ use super::frontier::{self, Credit, Cursors, frontier};
 use super::{Gone, Place, Room, Seen};
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
-use crate::layout::word;
+use crate::layout::word::{self, distance};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
-
-/// How far `found` is from a word of `position`: negative for a lap before, positive for a lap behind.
-#[inline(always)]
-fn distance(found: u64, position: u64) -> i64 {
-    (found & !word::STATE).wrapping_sub(word::free(position)) as i64
-}
 
 /// Whether the word `found` shows that `position` was published, in its slot or so long ago that it is gone.
 fn is_published(found: u64, position: u64) -> bool {

@@ -21,7 +21,7 @@ pub(crate) mod repair;
 pub(crate) mod tail;
 
 use super::words::Words;
-use crate::layout::word;
+use crate::layout::word::{self, distance};
 use crate::sync::Ordering::{Acquire, Release};
 
 /// Positions, one behind the other, that belong to one participant.
@@ -93,11 +93,4 @@ impl Run {
         words.at(self.next).store(free, Release);
         self.next = self.next.wrapping_add(1);
     }
-}
-
-/// How far the word `found` is from that of a free slot at `position`: negative for a lap before, 0 for the same
-/// position in any state, positive for a lap behind. Positions have 62 bits and may wrap.
-#[inline(always)]
-fn distance(found: u64, position: u64) -> i64 {
-    (found & !word::STATE).wrapping_sub(word::free(position)) as i64
 }
