@@ -1,6 +1,7 @@
 //! Ring buffers in shared memory, for messages between processes on one Linux machine.
 //!
-//! A producer writes a message into a slot, a consumer in another process reads it there. A message costs
+//! A producer writes a message into a slot, a consumer in another process reads it there; one of many consumers, or
+//! every reader of a broadcast, as the kind of ring says ([`spsc`], [`mpsc`], [`spmc`], [`mpmc`], [`broadcast`]). A message costs
 //! one cache line; the kernel is entered only to sleep or to wake. See `README.md` for when to use it and
 //! when not.
 //!
@@ -21,8 +22,9 @@
 //! ```
 //!
 //! # What is promised
-//! * `kill -9` of either side at any instruction leaves the other working. A successor resumes: nothing that
-//!   was committed is lost, and at most the message in a dead consumer's hands is delivered again.
+//! * `kill -9` of anybody at any instruction leaves the others working. A successor resumes: nothing that
+//!   was committed is lost, and at most what was in a dead consumer's hands is delivered again.
+//! * A reader of a broadcast sees every message, or is told exactly how many it missed.
 //! * A hostile peer can feed wrong values and can stop the flow; it cannot cause undefined behaviour, access
 //!   outside the ring, or an endless loop. (A ring in a plain file or in `/dev/shm` can be truncated by
 //!   whoever may write it, and touching it is then a SIGBUS; a sealed memfd cannot.)
