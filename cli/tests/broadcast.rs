@@ -21,6 +21,12 @@ fn wait_for_readers(scene: &Scene, n: usize) {
     scene.wait_until(|status| status.consumers.iter().filter(alive).count() == n);
 }
 
+/// Waits until the sender waits for `n` readers: each of them has chosen where to begin. A living one may not have.
+fn wait_for_lossless_readers(scene: &Scene, n: usize) {
+    let has_joined = |end: &&annulus::End| end.reading.is_some_and(|reading| reading.lossless);
+    scene.wait_until(|status| status.consumers.iter().filter(has_joined).count() == n);
+}
+
 /// Lines that tell where they belong.
 fn lines(n: usize) -> String {
     (0..n)
@@ -156,7 +162,7 @@ fn a_lossless_receiver_that_stands_still_holds_the_sender_up() {
 fn who_comes_late_is_told_so_unless_it_asked_for_the_newest() {
     let scene = Scene::new(Place::Posix);
     let first = recv(&scene, "first", &["--capacity", "4K"]);
-    wait_for_readers(&scene, 1);
+    wait_for_lossless_readers(&scene, 1);
     let mut send = scene.tool("send");
     send.args(BROADCAST).arg("--lines").stdin(Stdio::piped());
     let mut sender = Running::start(&mut send);
@@ -168,7 +174,7 @@ fn who_comes_late_is_told_so_unless_it_asked_for_the_newest() {
     scene.wait_until(|status| status.taken > passed && status.len == 0);
     let oldest = recv(&scene, "oldest", &[]);
     let newest = recv(&scene, "newest", &["--from", "newest"]);
-    wait_for_readers(&scene, 3);
+    wait_for_lossless_readers(&scene, 3);
     into.write_all(b"from now on\nand on\n").unwrap();
     drop(into);
     let (status, said) = sender.end();
