@@ -129,6 +129,17 @@ const fn stride_of(offset: u64, payload_bytes: u64) -> u64 {
     }
 }
 
+/// Where a payload begins that may begin at `least`: on the slot's second line, if it fills one and the slot is no longer
+/// for it. Then no move of a copy straddles two lines.
+const fn offset_of(least: u32, payload_bytes: u64) -> u32 {
+    let line = 64;
+    if payload_bytes >= line && stride_of(least as u64, payload_bytes) == stride_of(line, payload_bytes) {
+        line as u32
+    } else {
+        least
+    }
+}
+
 impl Geometry {
     /// The layout of a ring of slots. It is a function of these numbers alone, so a reader of a
     /// stranger's header computes it again and compares.
@@ -150,6 +161,7 @@ impl Geometry {
         }
         let places = places.check(kind)?;
         let payload_offset = payload_align.max(WORD_BYTES as u32);
+        let payload_offset = offset_of(payload_offset, payload_bytes);
         let stride = stride_of(u64::from(payload_offset), payload_bytes);
         let data_bytes = capacity.checked_mul(stride);
         Self {
@@ -327,6 +339,16 @@ mod tests {
         assert_eq!(field(4, u64::MAX, 8), "slot size");
         assert_eq!(field(4, 8, 128), "payload alignment");
         assert_eq!(field(1 << 32, 1 << 32, 8), "capacity x slot size");
+    }
+
+    #[test]
+    fn a_payload_of_whole_lines_begins_on_one_if_that_makes_no_slot_longer() {
+        let offset = |payload, align| slots(4, payload, align).unwrap().payload_offset;
+        assert_eq!(
+            [56, 64, 120, 121, 128, 1000, 1024].map(|payload| offset(payload, 8)),
+            [8, 64, 8, 64, 64, 8, 64]
+        );
+        assert_eq!((offset(32, 16), offset(120, 16)), (16, 64));
     }
 
     #[test]

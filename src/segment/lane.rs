@@ -5,6 +5,7 @@
 //! trusting endpoints); no `&T` to payload is made here.
 
 use super::copy;
+use super::processor::habits;
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::Geometry;
 use crate::layout::header;
@@ -82,6 +83,8 @@ impl Data for Slots {
         let slots = |lines: u64| (lines * LINE_BYTES / geometry.stride).max(1);
         let ahead = slots(lines_ahead(geometry.kind));
         let back = slots(lines_back(geometry.kind));
+        let eager = habits().eager;
+        let asks = eager || matches!(geometry.kind, header::KIND_MPSC | header::KIND_BROADCAST);
         // Small rings do without.
         let is_large = slots(PREFETCH_BYTES / LINE_BYTES) * 4 <= geometry.capacity;
         let shares = geometry.stride < LINE_BYTES || geometry.kind == header::KIND_MPSC;
@@ -97,9 +100,9 @@ impl Data for Slots {
             payload_offset: u64::from(geometry.payload_offset),
             payload_bytes: geometry.payload_bytes as usize,
             ahead,
-            ahead_mask: mask(is_large),
-            shared_mask: mask(is_large && shares),
-            back_mask: mask(back * 4 <= geometry.capacity),
+            ahead_mask: mask(is_large && asks),
+            shared_mask: mask(is_large && shares && eager),
+            back_mask: mask(eager && back * 4 <= geometry.capacity),
             back,
             ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
         }

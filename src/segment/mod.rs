@@ -14,6 +14,7 @@ mod memory;
 mod name;
 mod open;
 mod plan;
+mod processor;
 mod remove;
 mod strip;
 mod token;

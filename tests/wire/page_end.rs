@@ -17,13 +17,20 @@ pub struct Layout {
 
 /// The layout of a ring, by the formulas of the page.
 pub fn layout(capacity: u64, payload: u64, align: u64) -> Layout {
-    let payload_offset = align.max(8);
-    let need = payload_offset + payload.next_multiple_of(8);
-    let stride = match need {
-        0..=16 => 16,
-        17..=64 => need.next_power_of_two(),
-        _ => need.next_multiple_of(64),
+    let stride_for = |offset: u64| {
+        let need = offset + payload.next_multiple_of(8);
+        match need {
+            0..=16 => 16,
+            17..=64 => need.next_power_of_two(),
+            _ => need.next_multiple_of(64),
+        }
     };
+    let least = align.max(8);
+    let payload_offset = match payload >= 64 && stride_for(64) == stride_for(least) {
+        true => 64,
+        false => least,
+    };
+    let stride = stride_for(payload_offset);
     let segment = (8192 + capacity * stride).next_multiple_of(4096);
     Layout {
         capacity,
