@@ -173,7 +173,7 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
 }
 
 /// What a message goes to.
-fn taker(status: &Status) -> &'static str {
+pub fn taker(status: &Status) -> &'static str {
     match status.parties {
         Parties::Broadcast => "reader",
         _ => "consumer",
