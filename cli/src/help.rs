@@ -105,7 +105,8 @@ lost, and whether the producer waits for it (lossless) or not (lossy).
 
 With --json, `kind` and `element` say what the ring is, `capacity`, `taken` and `len` count slots or bytes accordingly, \
 `lag_bytes` is null for slots. `producers` and `consumers` are all, `places` and `consumer_places` how many there can be, \
-`producer` and `consumer` the only one, or null where there can be many. `reading` of a consumer is null but for readers of a \
+`producer` and `consumer` the only one, or null where there can be many. `holds` is what an end, or its dead owner, has claimed \
+and not committed or released; `orphans` and `dropped` say what becomes of it where a consumer of many died. `reading` of a consumer is null but for readers of a \
 broadcast, where it has `position`, `lag` (slots or bytes), `lost` (messages) and `lossless`.";
 
 /// What `annulus doctor` does.

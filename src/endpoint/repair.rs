@@ -20,11 +20,12 @@ use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::{Head, Look};
 use crate::ring::records::repair::Walk;
 use crate::ring::records::{Producers, mpsc};
-use crate::ring::shared::repair;
+use crate::ring::shared::{Run, repair};
 use crate::ring::{announce, close};
 use crate::segment::{Bytes, Lane, Regions, Segment, Slots, Strip};
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// How often and at what distance to look again where somebody alive is in the way, who mostly is on the move.
@@ -160,140 +161,170 @@ impl<'a> Bench<'a> {
     /// Slots that producers of many have claimed become tombstones.
     fn claims(&mut self, lane: &Lane<'_>, capacity: u64) -> Result<(), OsError> {
         let (control, side) = (self.control, &self.producers);
-        for i in dead(side)? {
-            let entry = side.entry(i);
-            let left = || repair::unfinished(lane, control, capacity, announce::run(entry));
-            let before = left();
-            let settle = |entry: &Participant| {
-                let others = Others {
-                    side,
-                    except: [entry, entry],
-                };
-                let run = announce::run(entry);
-                let settled = repair::settle_claims(lane, control, capacity, run, &others);
-                if settled {
-                    announce::withdraw(entry);
-                }
-                settled
+        let left = |i| {
+            let announced = announce::run(side.entry(i));
+            repair::unfinished(lane, control, capacity, announced)
+        };
+        let settle = |entry: &Participant| {
+            let others = Others {
+                side,
+                except: [entry, entry],
             };
-            let outcome = again(|| side.with_dead(i, settle));
-            self.done.producers.note(side, i, (before, left()), outcome)?;
-        }
-        Ok(())
+            let run = announce::run(entry);
+            let settled = repair::settle_claims(lane, control, capacity, run, &others);
+            if settled {
+                announce::withdraw(entry);
+            }
+            settled
+        };
+        let turns = in_turns(side, left, || (), |i| side.with_dead(i, settle))?;
+        self.done.producers.note(side, turns)
     }
 
-    /// What consumers of many had in hand is dropped, or counted, as the ring says.
+    /// What consumers of many had in hand is dropped, or left alone, as the ring says.
     fn deliveries(&mut self, lane: &Lane<'_>, capacity: u64, drops: bool) -> Result<(), OsError> {
         let (control, side) = (self.control, &self.consumers);
-        let dead = dead(side)?;
-        let holds = |entry| repair::in_hand(lane, control, capacity, announce::run(entry));
-        let admin = match orphans::loop_for_admin(side) {
-            Ok(admin) => admin,
-            Err(_) if dead.iter().all(|i| holds(side.entry(*i)) == 0) => return Ok(()),
-            Err(_) => None,
+        let left = |i| {
+            let announced = announce::run(side.entry(i));
+            repair::in_hand(lane, control, capacity, announced)
         };
         let mut dropped = 0;
-        for i in dead {
-            let entry = side.entry(i);
-            let before = holds(entry);
-            let mut settle = |entry: &Participant| {
-                let mut estate =
-                    orphans::estate_of(lane, control, capacity, side, entry, entry);
-                if drops {
-                    dropped += repair::give_up(lane, control, capacity, estate.run);
-                    estate.run.next = estate.run.end;
-                }
-                let settled = estate.settled && estate.run.is_empty();
-                if settled {
-                    announce::withdraw(entry);
-                }
-                // To be delivered again: a look more changes nothing.
-                settled || !estate.run.is_empty()
-            };
-            let outcome = match admin {
-                Some(_) => again(|| side.with_dead(i, &mut settle)),
-                None => None,
-            };
-            self.done.consumers.note(side, i, (before, holds(entry)), outcome)?;
-        }
-        if let Some(admin) = admin {
+        let mut settle = |entry: &Participant| {
+            let mut estate = orphans::estate_of(lane, control, capacity, side, entry, entry);
+            if drops {
+                dropped += repair::give_up(lane, control, capacity, estate.run);
+                estate.run = Run::NONE;
+            }
+            if estate.settled && estate.run.is_empty() {
+                announce::withdraw(entry);
+            }
+            // What is to be delivered again is left where it is: another look changes nothing.
+            estate.settled || !estate.run.is_empty()
+        };
+        let take = |i| {
+            // Of several who would take over the same message, one at a time. Not for long: consumers want to, too.
+            let admin = side.admin().ok().flatten()?;
+            let settled = side.with_dead(i, &mut settle);
             admin.release();
-        }
+            settled
+        };
+        let turns = in_turns(side, left, || (), take)?;
         self.done.dropped = dropped;
-        Ok(())
+        self.done.consumers.note(side, turns)
     }
 
     /// Records that producers of many have claimed become padding, if there is no consumer who does that itself.
     fn record_claims(&mut self, strip: &Strip<'_>, shape: Shape) -> Result<(), RepairError> {
         let (control, side) = (self.control, &self.producers);
-        let dead = dead(side)?;
-        let left = |entry| mpsc::unfinished(strip, control, shape, announce::run(entry));
-        let before: Vec<u64> = dead.iter().map(|i| left(side.entry(*i))).collect();
-        let (mut finished, mut vacant) = (None, false);
-        for turn in 0..TRIES {
-            if turn > 0 {
-                std::thread::sleep(PAUSE);
+        let left = |i| {
+            let announced = announce::run(side.entry(i));
+            mpsc::unfinished(strip, control, shape, announced)
+        };
+        let (mut walked, mut vacant, finished) = (Ok(None), false, Cell::new(None));
+        let begin = || {
+            if finished.get().is_none() && walked.is_ok() && !close::consumer_closed(control) {
+                // Not for longer than a walk takes: a new consumer may want to come.
+                let walk = || walked = walk(strip, control, shape, side);
+                vacant = self.consumers.if_vacant(0, walk);
+                finished.set(*walked.as_ref().unwrap_or(&None));
             }
-            let mut walked = Ok(None);
-            let walk = || walked = walk(strip, control, shape, side);
-            // Not for longer than a walk takes: a new consumer may want to come.
-            vacant = !close::consumer_closed(control) && self.consumers.if_vacant(0, walk);
-            finished = walked?;
-            if finished.is_some() || !vacant {
-                break;
+        };
+        let is_settled = |entry: &Participant| {
+            let below = |end| mpsc::is_settled_below(control, end, entry);
+            mpsc::is_settled(strip, control, shape, entry) || finished.get().is_some_and(below)
+        };
+        let settle = |entry: &Participant| {
+            let settled = is_settled(entry);
+            if settled {
+                announce::withdraw(entry);
             }
-        }
-        for (i, before) in dead.into_iter().zip(before) {
-            let settle = |entry: &Participant| {
-                let settled = mpsc::is_settled(strip, control, shape, entry)
-                    || finished.is_some_and(|below| mpsc::is_settled_below(control, below, entry));
-                if settled {
-                    announce::withdraw(entry);
-                }
-                settled
-            };
-            let outcome = side.with_dead(i, settle);
-            let holds = (before, left(side.entry(i)));
-            let waiting = self.done.producers.note(side, i, holds, outcome)?;
-            if let (Some(unsettled), false) = (waiting, vacant) {
-                unsettled.why = Obstacle::Consumer;
-            }
+            settled
+        };
+        let turns = in_turns(side, left, begin, |i| side.with_dead(i, settle))?;
+        walked?;
+        let done = &mut self.done.producers;
+        done.note(side, turns)?;
+        if !vacant {
+            let living = |left: &&mut Unsettled| left.why == Obstacle::Living;
+            let waiting = done.waiting.iter_mut().filter(living);
+            waiting.for_each(|left| left.why = Obstacle::Consumer);
         }
         Ok(())
     }
 }
 
-impl SideRepaired {
-    /// Notes what became of what the dead owner of entry `i` had left: how much that was before and is now. `outcome`:
-    /// whether all is settled, or `None` if somebody else has its entry. Gives what still waits.
-    fn note(
-        &mut self,
-        side: &Side,
-        i: u32,
-        (before, holds): (u64, u64),
-        outcome: Option<bool>,
-    ) -> Result<Option<&mut Unsettled>, OsError> {
-        let waits = match outcome {
-            Some(true) => holds > 0,
-            Some(false) => true,
-            None => side.state_of(i)? == Peer::Died && holds > 0,
-        };
-        if !waits {
-            self.settled += u32::from(before > 0);
-            return Ok(None);
+/// What became of what one dead participant had left.
+struct Turn {
+    place: u32,
+    /// How much there was, and how much there is.
+    before: u64,
+    holds: u64,
+    /// Whether no further look is needed; `None` if somebody else has the entry, or the token that is needed.
+    outcome: Option<bool>,
+}
+
+/// Has `settle` deal with what each of the dead of `side` has left, and again with what was not settled, until nobody
+/// moves. `left` says how much it is; each turn begins with `begin`.
+fn in_turns(
+    side: &Side,
+    left: impl Fn(u32) -> u64,
+    mut begin: impl FnMut(),
+    mut settle: impl FnMut(u32) -> Option<bool>,
+) -> Result<Vec<Turn>, OsError> {
+    let unsettled = |place| Turn {
+        place,
+        before: left(place),
+        holds: 0,
+        outcome: None,
+    };
+    let mut turns: Vec<Turn> = dead(side)?.into_iter().map(unsettled).collect();
+    for again in 0..TRIES {
+        if again > 0 {
+            std::thread::sleep(PAUSE);
         }
-        self.waiting.push(Unsettled {
-            place: i,
-            // Relaxed: for people.
-            pid: side.entry(i).pid.load(Relaxed),
-            holds,
-            why: match outcome {
-                Some(true) => Obstacle::Delivery,
-                Some(false) => Obstacle::Living,
-                None => Obstacle::Busy,
-            },
-        });
-        Ok(self.waiting.last_mut())
+        begin();
+        let rest = turns.iter_mut().filter(|turn| turn.outcome != Some(true));
+        let mut concluded = true;
+        for turn in rest {
+            turn.outcome = settle(turn.place).or(turn.outcome);
+            concluded &= turn.outcome == Some(true);
+        }
+        if concluded {
+            break;
+        }
+    }
+    for turn in &mut turns {
+        turn.holds = left(turn.place);
+    }
+    Ok(turns)
+}
+
+impl SideRepaired {
+    /// Notes what became of what the dead of `side` had left.
+    fn note(&mut self, side: &Side, turns: Vec<Turn>) -> Result<(), OsError> {
+        for turn in turns {
+            let Turn { place, holds, .. } = turn;
+            let waits = match turn.outcome {
+                Some(true) => holds > 0,
+                Some(false) => true,
+                None => holds > 0 && side.state_of(place)? == Peer::Died,
+            };
+            self.settled += u32::from(turn.outcome == Some(true) && !waits && turn.before > 0);
+            if waits {
+                self.waiting.push(Unsettled {
+                    place,
+                    // Relaxed: for people.
+                    pid: side.entry(place).pid.load(Relaxed),
+                    holds,
+                    why: match turn.outcome {
+                        Some(true) => Obstacle::Delivery,
+                        Some(false) => Obstacle::Living,
+                        None => Obstacle::Busy,
+                    },
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -306,19 +337,6 @@ fn dead(side: &Side) -> Result<Vec<u32>, OsError> {
         }
     }
     Ok(dead)
-}
-
-/// Tries again until all is settled, or nobody moves.
-fn again(mut settle: impl FnMut() -> Option<bool>) -> Option<bool> {
-    let mut outcome = settle();
-    for _ in 1..TRIES {
-        if outcome == Some(true) {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-        outcome = settle().or(outcome);
-    }
-    outcome
 }
 
 /// Has the producer of a broadcast stop waiting for readers that died, and says how many they were.

@@ -262,6 +262,30 @@ mod tests {
     }
 
     #[test]
+    fn only_where_many_consume_may_orphans_be_dropped() {
+        let places = |kind| Places {
+            producers: if kind == header::KIND_MPMC { 3 } else { 1 },
+            consumers: 1,
+        };
+        for kind in [1, 2, 3, 4, 5] {
+            let (mut h, bytes) =
+                header_of(&Geometry::slots(kind, 64, 56, 8, places(kind)).unwrap());
+            assert!(!check(&h, bytes).unwrap().drops);
+            let many = kind == header::KIND_SPMC || kind == header::KIND_MPMC;
+            for flags in [header::FLAG_DROP, header::FLAG_DROP | header::FLAG_SPLIT, 4] {
+                h.flags = flags;
+                match check(&h, bytes) {
+                    Ok(checked) => assert!(many && flags == header::FLAG_DROP && checked.drops),
+                    Err(Refusal::Field { field: "flags", .. }) => {
+                        assert!(!many || flags != header::FLAG_DROP)
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_changed_byte_of_a_record_ring_s_layout_is_noticed() {
         let places = Places {
             producers: 64,

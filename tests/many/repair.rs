@@ -206,7 +206,7 @@ fn who_is_alive_is_not_robbed_by_a_repair() {
     let records = mpsc_records("repair").backing(Backing::Memfd);
     let ring = records.capacity_bytes(4096).create().expect("a new ring");
     let mut tx = ring.producer().expect("a place");
-    let mut loan = tx.try_claim_for(100).expect("room");
+    let mut loan = tx.try_claim(100).expect("room");
     let status = ring.status().expect("the kernel answers");
     assert_eq!(status.producers[0].holds, 112);
     assert_eq!(ring.repair().expect("repaired"), Repaired::default());

@@ -143,7 +143,7 @@ fn one_who_is_alive_holds_up_a_repair_behind_it_and_loses_nothing() {
     let _gone = records.cleanup();
     let made = records.create::<MpscRecords>();
     let mut first = made.producer().expect("a place");
-    let mut loan = first.try_claim_for(record(0).len()).expect("room");
+    let mut loan = first.try_claim(record(0).len()).expect("room");
     let mut child = Child::start("crowd", records.args().with("crowd", 4));
     child.expect("all are writing");
     child.until_stopped();

@@ -97,7 +97,7 @@ pub(super) fn take_seat(
 }
 
 /// The admin token. `None` if it did not come in time: then there is nothing to inherit.
-pub(crate) fn loop_for_admin(consumers: &Side) -> Result<Option<crate::segment::Token>, EndpointError> {
+fn loop_for_admin(consumers: &Side) -> Result<Option<crate::segment::Token>, EndpointError> {
     for _ in 0..ADMIN_TRIES {
         if let Some(admin) = consumers.admin()? {
             return Ok(Some(admin));
