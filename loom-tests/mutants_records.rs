@@ -245,7 +245,7 @@ pub(super) const RECORDS: &[Mutant] = &[
     mutant("walk_passes_what_is_being_written", "order", (REPAIR, "fn repair_all("),
         &[("if record::is_header(word) {", "if word != 0 {")], WALK, NOTICED),
     mutant("walk_ends_where_it_waits", "order", (REPAIR, "fn repair_all("),
-        &[("Repair::Wait => return Walk::Waits(at),", "Repair::Wait => return Walk::Finished(at),")], WALK_PLACE, NOTICED),
+        &[("Repair::Wait => return Walk::Waits(at),", "Repair::Wait => return Walk::Finished(at),")], WALK, NOTICED),
     mutant("walk_stops_behind_its_first_padding", "order", (REPAIR, "fn repair_all("),
         &[("Repair::Done => {}", "Repair::Done => return Walk::Finished(at),")], WALK, NOTICED),
     mutant("settled_below_whatever_the_tail_says", "order", (MANY, "fn is_settled_below("),

@@ -74,7 +74,7 @@ at!(Control {
 at!(Taken {
     taken: 0,
     wiped: 8,
-    dropped: 16
+    dropped: 16,
 });
 at!(Mark {
     position: 0,

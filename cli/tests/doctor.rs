@@ -95,15 +95,30 @@ fn a_ring_in_order_is_healthy_and_needs_no_repair() {
             .capacity(8)
             .create()
             .unwrap();
-        says(&scene, "doctor", 0, &["no producer was ever there", "nobody uses it"]);
+        says(
+            &scene,
+            "doctor",
+            0,
+            &["no producer was ever there", "nobody uses it"],
+        );
         let mut tx = ring.producer().unwrap();
         let _rx = ring.consumer().unwrap();
         tx.try_push(&1).unwrap();
         let me = format!("producer 0: process {}, alive", std::process::id());
-        says(&scene, "doctor", 0, &[&me, "mpmc slots", "filled 1/8", "  healthy\n"]);
+        says(
+            &scene,
+            "doctor",
+            0,
+            &[&me, "mpmc slots", "filled 1/8", "  healthy\n"],
+        );
         says(&scene, "repair", 0, &["nothing had to be done"]);
         let _loan = tx.try_claim_many(3).unwrap();
-        says(&scene, "doctor", 0, &["claimed 3 slots and has not committed them"]);
+        says(
+            &scene,
+            "doctor",
+            0,
+            &["claimed 3 slots and has not committed them"],
+        );
         says(&scene, "repair", 0, &["nothing had to be done"]);
     }
 }
@@ -119,13 +134,29 @@ fn records_that_a_dead_producer_claimed_are_repaired_where_nobody_consumes() {
             .create()
             .unwrap();
         let pid = dies(&scene, "records");
-        let died = format!("producer: process {pid}, died; claimed 112 bytes and did not commit them");
+        let died =
+            format!("producer: process {pid}, died; claimed 112 bytes and did not commit them");
         let advice = format!("needs repair: annulus repair {}", scene.name);
-        says(&scene, "doctor", 7, &[&died, "make padding of what 1 dead producers", &advice]);
+        says(
+            &scene,
+            "doctor",
+            7,
+            &[&died, "make padding of what 1 dead producers", &advice],
+        );
         assert!(ring.producer().is_err(), "its place is taken");
-        says(&scene, "repair", 0, &["settled what 1 dead producers left", "padding now"]);
+        says(
+            &scene,
+            "repair",
+            0,
+            &["settled what 1 dead producers left", "padding now"],
+        );
         // What is left to do is to start one.
-        says(&scene, "doctor", 8, &["the last producer died", "needs an end"]);
+        says(
+            &scene,
+            "doctor",
+            8,
+            &["the last producer died", "needs an end"],
+        );
         let mut tx = ring.producer().unwrap();
         tx.try_push(b"goes on").unwrap();
         says(&scene, "doctor", 0, &["healthy"]);
@@ -139,11 +170,19 @@ fn a_claim_that_the_living_consumer_comes_to_is_left_to_it() {
     let _tx = ring.producer().unwrap();
     let mut rx = ring.consumer().unwrap();
     let pid = dies(&scene, "records");
-    says(&scene, "doctor", 0, &["the living consumer clears up what 1 dead producers claimed"]);
+    says(
+        &scene,
+        "doctor",
+        0,
+        &["the living consumer clears up what 1 dead producers claimed"],
+    );
     let waits = format!("112 bytes of dead producer 1 (process {pid}) wait: the living consumer");
     says(&scene, "repair", 7, &[&waits]);
     let until = std::time::Instant::now() + std::time::Duration::from_millis(20);
-    assert!(rx.pop_into_until(&mut Vec::new(), Wait::park(), until).is_err());
+    assert!(
+        rx.pop_into_until(&mut Vec::new(), Wait::park(), until)
+            .is_err()
+    );
     says(&scene, "repair", 0, &["nothing had to be done"]);
 }
 
@@ -170,9 +209,18 @@ fn what_dead_participants_of_shared_slots_had_in_hand_is_settled_as_the_ring_say
             format!("producer 1: process {pid}, died; claimed 2 slots and did not commit them"),
             format!("consumer 0: process {pid}, died; had 1 messages in hand"),
         ];
-        let said = says(&scene, "doctor", 7, &[&died[0], &died[1], "make tombstones"]);
+        let said = says(
+            &scene,
+            "doctor",
+            7,
+            &[&died[0], &died[1], "make tombstones"],
+        );
         let drops = orphans == Orphans::Drop;
-        assert_eq!(said.contains("repair would drop 1 messages"), drops, "{said}");
+        assert_eq!(
+            said.contains("repair would drop 1 messages"),
+            drops,
+            "{said}"
+        );
         assert_eq!(said.contains("wait for a new one"), !drops, "{said}");
         if drops {
             let parts = [
@@ -180,10 +228,20 @@ fn what_dead_participants_of_shared_slots_had_in_hand_is_settled_as_the_ring_say
                 "dropped 1 messages that dead consumers had in hand",
             ];
             says(&scene, "repair", 0, &parts);
-            says(&scene, "doctor", 8, &["the last consumer died", "1 messages were dropped"]);
+            says(
+                &scene,
+                "doctor",
+                8,
+                &["the last consumer died", "1 messages were dropped"],
+            );
         } else {
             let waits = format!("1 messages of dead consumer 0 (process {pid}) wait: the next");
-            says(&scene, "repair", 7, &[&waits, "settled what 1 dead producers left"]);
+            says(
+                &scene,
+                "repair",
+                7,
+                &[&waits, "settled what 1 dead producers left"],
+            );
             says(&scene, "doctor", 8, &["wait for a new one"]);
         }
         let mut rx = ring.consumer().unwrap();
@@ -208,9 +266,18 @@ fn a_dead_lossless_reader_is_waited_for_until_somebody_repairs() {
         .unwrap();
     let _tx = ring.producer().unwrap();
     dies(&scene, "broadcast");
-    let parts = ["reader 0: process", "the producer waits for it", "wait for 1 dead lossless"];
+    let parts = [
+        "reader 0: process",
+        "the producer waits for it",
+        "wait for 1 dead lossless",
+    ];
     says(&scene, "doctor", 7, &parts);
-    says(&scene, "repair", 0, &["settled what 1 dead readers left: the producer waits"]);
+    says(
+        &scene,
+        "repair",
+        0,
+        &["settled what 1 dead readers left: the producer waits"],
+    );
     says(&scene, "doctor", 0, &["nobody waits for it", "healthy"]);
 }
 
@@ -228,7 +295,12 @@ fn an_end_that_died_and_one_that_is_stopped_are_asked_for() {
         receiver.signal(libc::SIGKILL);
         receiver.end();
         scene.wait_until(|status| status.consumers[0].state == Peer::Died);
-        says(&scene, "doctor", 8, &["the last consumer died and none has come since"]);
+        says(
+            &scene,
+            "doctor",
+            8,
+            &["the last consumer died and none has come since"],
+        );
         says(&scene, "repair", 0, &[]);
     }
 }
@@ -245,7 +317,11 @@ fn what_is_not_there_or_no_ring_is_told_apart() {
         assert_eq!(other.status.code(), Some(3));
         assert!(stderr_of(&other).contains("not a ring"));
     }
-    assert_eq!(run(annulus().arg("repair")).status.code(), Some(2), "which one?");
+    assert_eq!(
+        run(annulus().arg("repair")).status.code(),
+        Some(2),
+        "which one?"
+    );
     let lost = run(annulus().args(["doctor", "--backing", "sysv"]));
     assert_eq!(lost.status.code(), Some(2), "a backing is of a name");
 }

@@ -223,7 +223,10 @@ fn every_consumer_of_a_shared_ring_is_shown() {
     );
     assert_eq!(shown["consumers"].as_array().unwrap().len(), 2);
     assert!(shown["consumers"][0]["reading"].is_null());
-    assert_eq!((&shown["orphans"], &shown["dropped"]), (&"redeliver".into(), &0.into()));
+    assert_eq!(
+        (&shown["orphans"], &shown["dropped"]),
+        (&"redeliver".into(), &0.into())
+    );
     let first = &shown["consumers"][0];
     assert_eq!((&first["place"], &first["holds"]), (&0.into(), &0.into()));
     assert_eq!(first["stopped"], false);

@@ -216,17 +216,23 @@ impl<'a> Bench<'a> {
     /// Records that producers of many have claimed become padding, if there is no consumer who does that itself.
     fn record_claims(&mut self, strip: &Strip<'_>, shape: Shape) -> Result<(), RepairError> {
         let (control, side) = (self.control, &self.producers);
+        if close::consumer_closed(control) {
+            // Nobody will produce or consume here again.
+            return Ok(());
+        }
         let left = |i| {
             let announced = announce::run(side.entry(i));
             mpsc::unfinished(strip, control, shape, announced)
         };
         let (mut walked, mut vacant, finished) = (Ok(None), false, Cell::new(None));
         let begin = || {
-            if finished.get().is_none() && walked.is_ok() && !close::consumer_closed(control) {
+            if let Ok(None | Some(Walk::Waits(_))) = walked {
                 // Not for longer than a walk takes: a new consumer may want to come.
-                let walk = || walked = walk(strip, control, shape, side);
+                let walk = || walked = walk(strip, control, shape, side).map(Some);
                 vacant = self.consumers.if_vacant(0, walk);
-                finished.set(*walked.as_ref().unwrap_or(&None));
+            }
+            if let Ok(Some(Walk::Finished(at) | Walk::Waits(at))) = walked {
+                finished.set(Some(at));
             }
         };
         let is_settled = |entry: &Participant| {
@@ -348,23 +354,22 @@ fn ungate(control: &Control, readers: &Side) -> u32 {
 }
 
 /// Does what a new consumer would do who takes nothing: wipes what the last one has read, makes padding of what the dead
-/// have claimed, and passes over padding. For the holder of the consumer's token. Gives the position below which nothing
-/// is unfinished, if that was the shared tail.
+/// have claimed, and passes over padding. For the holder of the consumer's token. Below the position that it gives
+/// everything is finished.
 fn walk(
     strip: &Strip<'_>,
     control: &Control,
     shape: Shape,
     producers: &Side,
-) -> Result<Option<u64>, Corrupt> {
+) -> Result<Walk, Corrupt> {
     let mut head = Head::resume(strip, control, shape, Producers::Many)?;
-    let finished = match head.repair_all(strip, control, producers) {
-        Walk::Finished(at) => Some(at),
-        Walk::Waits(_) => None,
-        Walk::Corrupt(e) => return Err(e),
-    };
+    let walked = head.repair_all(strip, control, producers);
+    if let Walk::Corrupt(e) = walked {
+        return Err(e);
+    }
     match head.look(strip, control) {
         Look::Corrupt(e) => Err(e),
-        _ => Ok(finished),
+        _ => Ok(walked),
     }
 }
 

@@ -4,11 +4,13 @@
 //! Consumers that are dropped with messages in hand look dead to all others, so one thread can do all this. Processes that
 //! are killed are tested elsewhere.
 
+use crate::common::clean::TempDir;
 use annulus::{
-    Backing, EndpointError, Mpmc, Obstacle, Orphans, Peer, PopError, PushError, Repaired, Ring,
-    SharedConsumer, TryPopError, TryPushError, Wait, broadcast, mpmc, mpsc, mpsc_records, spmc,
-    spsc,
+    Backing, CorruptWord, EndpointError, Mpmc, Obstacle, OpenError, Orphans, Peer, PopError,
+    PushError, RepairError, Repaired, Ring, SharedConsumer, TryPopError, TryPushError, Wait,
+    broadcast, mpmc, mpsc, mpsc_records, spmc, spsc,
 };
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 fn ring(consumers: u32, capacity: u64, orphans: Orphans) -> Ring<Mpmc<u64>> {
@@ -197,7 +199,10 @@ fn who_is_alive_is_not_robbed_by_a_repair() {
     let mut tx = ring.producer().expect("a place");
     let mut loan = tx.try_claim().expect("room");
     let status = ring.status().expect("the kernel answers");
-    assert_eq!((status.producers[0].holds, status.producers[0].place), (1, 0));
+    assert_eq!(
+        (status.producers[0].holds, status.producers[0].place),
+        (1, 0)
+    );
     assert!(!status.producers[0].stopped);
     assert_eq!(ring.repair().expect("repaired"), Repaired::default());
     loan.write(&5);
@@ -274,5 +279,33 @@ fn the_policy_is_the_ring_s_and_not_the_opener_s() {
     let status = made.status().expect("the kernel answers");
     assert_eq!((status.orphans, status.dropped), (Orphans::Drop, 2));
     let plain = ring(2, 4, Orphans::default()).status();
-    assert_eq!(plain.expect("the kernel answers").orphans, Orphans::Redeliver);
+    assert_eq!(
+        plain.expect("the kernel answers").orphans,
+        Orphans::Redeliver
+    );
+}
+
+#[test]
+fn what_cannot_be_repaired_is_told_by_its_reason() {
+    let dir = TempDir::new("repair");
+    let name = dir.file("ring");
+    let repair = || annulus::repair(Backing::File, &name);
+    let not_found = |e| matches!(e, RepairError::Open(OpenError::NotFound { .. }));
+    assert!(repair().is_err_and(not_found));
+    let records = mpsc_records(&name).backing(Backing::File);
+    let ring = records.capacity_bytes(4096).create().expect("a new ring");
+    assert_eq!(repair().expect("repaired"), Repaired::default());
+    // The position below which everything was read: no record begins there.
+    let file = std::fs::File::options().write(true).open(&name);
+    let file = file.expect("a file");
+    file.write_all_at(&3u64.to_le_bytes(), 4096 + 640)
+        .expect("room");
+    match repair() {
+        Err(RepairError::Corrupt(e)) => assert_eq!((e.word, e.found), (CorruptWord::Head, 3)),
+        other => panic!("{other:?}"),
+    }
+    drop(ring);
+    file.write_all_at(&[0xff; 8], 0).expect("room");
+    let no_ring = |e: RepairError| e.to_string().contains("not a ring");
+    assert!(repair().is_err_and(no_ring));
 }

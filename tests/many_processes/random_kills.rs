@@ -204,14 +204,23 @@ fn survives_as<K: Queue>(how: (Make<K>, bool), producers: usize, consumers: usiz
     while tally.kills < wanted {
         let via = rng.pick(&[Via::Shm, Via::SysvName]);
         let kills = (wanted - tally.kills).min(10.max(wanted / 20).min(40));
-        round::<K>(how, via, (producers, consumers), kills, &mut rng, &mut tally);
+        round::<K>(
+            how,
+            via,
+            (producers, consumers),
+            kills,
+            &mut rng,
+            &mut tally,
+        );
     }
     tally.silences_ns.sort_unstable();
     let silences = &tally.silences_ns;
     let [half, most, all] = [50, 90, 100]
         .map(|percent| Duration::from_nanos(silences[(silences.len() - 1) * percent / 100]));
     if tally.dropped > 0 {
-        let Tally { dropped, missing, .. } = tally;
+        let Tally {
+            dropped, missing, ..
+        } = tally;
         println!("{dropped} messages were dropped; of those committed {missing} did not come");
         // One that was written down and not given back was dropped as well; who drops may die before it counts.
         assert!(missing <= dropped + tally.of_consumers);

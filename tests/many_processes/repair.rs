@@ -55,9 +55,17 @@ fn consumer_dies<K: Queue + ManyConsumers>(step: &str, places: u32, who: Who) {
         let n = held.end - held.start;
         if who == Who::Repairer {
             let done = made.repair().expect("repaired");
-            assert_eq!((done.dropped, done.is_complete()), (n, true), "{step} {place:?}");
+            assert_eq!(
+                (done.dropped, done.is_complete()),
+                (n, true),
+                "{step} {place:?}"
+            );
             let told = tx.push_many(&notes(HERE, THERE, CAPACITY)).expect("room");
-            assert_eq!(told as u64, CAPACITY - THERE + held.end, "{step}: all it had is free");
+            assert_eq!(
+                told as u64,
+                CAPACITY - THERE + held.end,
+                "{step}: all it had is free"
+            );
             send_back(&mut tx, &made, THERE + told as u64);
             let state = made.status().expect("the kernel answers").consumers[0].state;
             assert_eq!(state, Peer::Died, "whoever waits is told");
@@ -166,7 +174,10 @@ fn producers_die<K: Queue>(places: u32) {
         assert_eq!(unfinished as u32, places);
         let done = made.repair().expect("repaired");
         assert!(done.is_complete(), "{done:?}");
-        assert_eq!((done.producers.died, done.producers.settled), (places, places));
+        assert_eq!(
+            (done.producers.died, done.producers.settled),
+            (places, places)
+        );
         let after = made.status().expect("the kernel answers");
         let as_they_were = |end: &annulus::End| end.state == Peer::Died && end.holds == 0;
         assert!(after.producers.iter().all(as_they_were));
@@ -175,7 +186,11 @@ fn producers_die<K: Queue>(places: u32) {
         let mut rx = K::consumer(&made).expect("a free end");
         // Without waiting: nothing is unfinished any more.
         let got: Vec<Id> = std::iter::from_fn(|| rx.try_pop().ok().map(|n| n.whole())).collect();
-        assert_eq!(got.len() as u64, u64::from(places) * BEFORE + 1, "{place:?}");
+        assert_eq!(
+            got.len() as u64,
+            u64::from(places) * BEFORE + 1,
+            "{place:?}"
+        );
         assert_eq!(got.last(), Some(&Id::new(HERE, 0)));
         goes_on(&mut tx, &mut rx, &made, &place);
     });

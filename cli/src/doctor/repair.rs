@@ -44,10 +44,7 @@ fn report(status: &Status, done: &Repaired) -> String {
             lines.push(format!("woke {who} that had said that they sleep"));
         }
     }
-    for (side, who) in [
-        (&done.producers, "producer"),
-        (&done.consumers, "consumer"),
-    ] {
+    for (side, who) in [(&done.producers, "producer"), (&done.consumers, "consumer")] {
         lines.extend(side.waiting.iter().map(|left| waits(status, left, who)));
     }
     if lines.is_empty() {
