@@ -195,6 +195,17 @@ fn unread(segment: &Segment, regions: &Regions, end: u64) -> (u64, u64) {
     (end.wrapping_sub(lag), lag)
 }
 
+/// Who takes part in a ring of `kind`.
+fn parties(kind: u32) -> Parties {
+    match kind {
+        header::KIND_SPSC => Parties::Spsc,
+        header::KIND_MPSC => Parties::Mpsc,
+        header::KIND_SPMC => Parties::Spmc,
+        header::KIND_MPMC => Parties::Mpmc,
+        _ => Parties::Broadcast,
+    }
+}
+
 /// Looks at `segment`. Never writes to it.
 pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
     let checked = &segment.checked;
@@ -237,13 +248,7 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         Ok(ends)
     };
     Ok(Status {
-        parties: match geometry.kind {
-            header::KIND_SPSC => Parties::Spsc,
-            header::KIND_MPSC => Parties::Mpsc,
-            header::KIND_SPMC => Parties::Spmc,
-            header::KIND_MPMC => Parties::Mpmc,
-            _ => Parties::Broadcast,
-        },
+        parties: parties(geometry.kind),
         messages: match geometry.element {
             header::ELEMENT_SLOTS => Messages::Slots,
             _ => Messages::Records,

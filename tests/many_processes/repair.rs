@@ -13,6 +13,7 @@ use annulus::{
     Broadcast, BroadcastRecords, Join, ManyConsumers, Mpmc, Mpsc, Orphans, Peer, Ring, Spmc,
     TryPushError, Wait,
 };
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 const CAPACITY: u64 = 16;
@@ -242,6 +243,19 @@ fn the_producer_of_a_broadcast_waits_for_no_dead_reader_after_a_repair() {
     reader_dies::<BroadcastRecords>(1 << 13);
 }
 
+/// How many wakes are counted in the sleep word of the consumers, where it can be read.
+fn wakes(place: &Place) -> Option<u32> {
+    let path = match place.spec.via {
+        Via::File => place.spec.name.clone(),
+        Via::Shm => format!("/dev/shm/{}", place.spec.name),
+        _ => return None,
+    };
+    let mut word = [0; 4];
+    let file = std::fs::File::open(path).expect("the ring's file");
+    file.read_exact_at(&mut word, 4096 + 128).expect("inside");
+    Some(u32::from_le_bytes(word) >> 2)
+}
+
 #[test]
 fn whoever_sleeps_is_woken_by_a_repair() {
     let _quiet = alone();
@@ -262,6 +276,12 @@ fn whoever_sleeps_is_woken_by_a_repair() {
             }
             // It sleeps again each time, at the latest after some milliseconds.
             assert!(!parks || woken > 5, "{woken} {place:?}");
+            if let Some(wakes) = wakes(place) {
+                assert!(
+                    wakes >= woken,
+                    "{wakes} wakes are counted, {woken} were told"
+                );
+            }
         });
         place.unlink(&made);
     });
