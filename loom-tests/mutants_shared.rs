@@ -52,6 +52,15 @@ const FINISHED: (&str, &str) = (
     "shared_orphans",
     "what_a_living_one_has_finished_is_no_orphan",
 );
+const DROPPED: (&str, &str) = (
+    "shared_drop",
+    "what_a_dead_consumer_had_in_hand_is_dropped_and_counted",
+);
+const DROP_TWICE: (&str, &str) = ("shared_drop", "two_who_drop_count_each_message_once");
+const DROP_LIVING: (&str, &str) = (
+    "shared_drop",
+    "nothing_is_dropped_that_a_living_one_has_in_hand",
+);
 const LIES: (&str, &str) = ("shared_lies", "lying_positions_lead_nowhere");
 
 /// All of them.
@@ -164,6 +173,14 @@ pub(super) const SHARED: &[Mutant] = &[
         FINISHED, WRONG),
     mutant("estate_forgets_who_has_to_wait", "order", (REPAIR, "fn estate("),
         &[("Verdict::Wait => settled = false,", "Verdict::Wait => {}")], STILL, NOTICED),
+    mutant("dropped_and_not_counted", "order", (REPAIR, "fn give_up("),
+        &[("control.head.0.dropped.fetch_add(1, Relaxed);", "")], DROPPED, NOTICED),
+    mutant("tombstones_are_counted_as_dropped", "order", (REPAIR, "fn give_up("),
+        &[("if is_message {", "if is_message || true {")], DROP_TWICE, NOTICED),
+    mutant("dropped_and_not_released", "order", (REPAIR, "fn give_up("),
+        &[("run.release(words, capacity);", "run.next = run.next.wrapping_add(1);")], DROPPED, NOTICED),
+    mutant("the_living_are_robbed_by_who_drops", "order", (REPAIR, "fn orphan("), &[("if alive {", "if alive && false {")],
+        DROP_LIVING, NOTICED),
     mutant("claims_settled_though_one_waits", "order", (REPAIR, "fn settle_claims("),
         &[("settled & (", "settled | (")], PLACE, WRONG),
     mutant("a_living_one_is_not_asked", "order", (ANNOUNCE, "fn is_announced_alive("),

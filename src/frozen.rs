@@ -71,7 +71,11 @@ at!(Control {
     marks: 896,
 });
 
-at!(Taken { taken: 0, wiped: 8 });
+at!(Taken {
+    taken: 0,
+    wiped: 8,
+    dropped: 16,
+});
 at!(Mark {
     position: 0,
     sequence: 8

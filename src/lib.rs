@@ -43,7 +43,8 @@ mod segment;
 mod sync;
 mod wait;
 
-pub use control::directory::{Listed, inspect, list, unlink};
+pub use control::directory::{Listed, inspect, list, repair, unlink};
+pub use control::leftovers::{Leftover, LeftoverKind, leftovers};
 pub use control::observe::{Observer, Seen, observe};
 pub use control::snapshot::{End, Messages, Parties, Reading, Status};
 pub use endpoint::records::{
@@ -51,15 +52,17 @@ pub use endpoint::records::{
 };
 pub use endpoint::{
     Broadcast, BroadcastKind, BroadcastRecords, Consumer, Drain, Element, Join, JoinError, Kind,
-    Laggards, Loan, LoanRun, ManyConsumers, ManyProducers, Mpmc, Mpsc, MpscRecords, Options,
-    Parking, Peer, Producer, Reader, RecordKind, RecordQueue, RecordReader, Resume, Ring, Sample,
-    SharedConsumer, SharedDrain, SharedLoan, SharedLoanRun, SharedProducer, SharedSample, SlotKind,
-    SoleProducer, Spmc, Spsc, SpscRecords, Trust, Trusted, Untrusted, WaitBackend, broadcast,
-    broadcast_records, mpmc, mpsc, mpsc_records, spmc, spsc, spsc_records,
+    Laggards, Loan, LoanRun, ManyConsumers, ManyProducers, Mpmc, Mpsc, MpscRecords, Obstacle,
+    Options, Orphans, Parking, Peer, Producer, Reader, RecordKind, RecordQueue, RecordReader,
+    Repaired, Resume, Ring, Sample, SharedConsumer, SharedDrain, SharedLoan, SharedLoanRun,
+    SharedProducer, SharedSample, SideRepaired, SlotKind, SoleProducer, Spmc, Spsc, SpscRecords,
+    Trust, Trusted, Unsettled, Untrusted, WaitBackend, broadcast, broadcast_records, mpmc, mpsc,
+    mpsc_records, spmc, spsc, spsc_records,
 };
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
-    OsError, PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError,
+    OsError, PopError, PushError, ReadError, RepairError, TooLong, TryPopError, TryPushError,
+    TryReadError,
 };
 pub use segment::{Backing, HugePages, Pages};
 pub use wait::strategy::Wait;

@@ -17,6 +17,8 @@ Exit status:
   5    the system refused: permission, no space
   6    the stream of a broadcast came with gaps: recv --lossy lost records, or recv came after
        the beginning (and --from newest was not given)
+  7    doctor: repair has something to do; repair: something is left that waits for others
+  8    doctor: an end has to come or to come back: the last one died, or is stopped
   128+n  ended by signal n (130 after ctrl-C)";
 
 /// What went wrong, in the classes of the exit status.
@@ -34,6 +36,10 @@ pub enum Kind {
     System,
     /// A stream ended well, but not all of it came.
     Gaps,
+    /// A ring needs repair, or not all of it could be done.
+    Unrepaired,
+    /// A ring needs an end that died or does not go on.
+    Ends,
     /// This signal ended it.
     Signal(i32),
 }
@@ -68,6 +74,8 @@ impl Failure {
             Kind::Busy => 4,
             Kind::System => 5,
             Kind::Gaps => 6,
+            Kind::Unrepaired => 7,
+            Kind::Ends => 8,
             Kind::Signal(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(0)),
         })
     }

@@ -105,8 +105,43 @@ lost, and whether the producer waits for it (lossless) or not (lossy).
 
 With --json, `kind` and `element` say what the ring is, `capacity`, `taken` and `len` count slots or bytes accordingly, \
 `lag_bytes` is null for slots. `producers` and `consumers` are all, `places` and `consumer_places` how many there can be, \
-`producer` and `consumer` the only one, or null where there can be many. `reading` of a consumer is null but for readers of a \
+`producer` and `consumer` the only one, or null where there can be many. `holds` is what an end, or its dead owner, has claimed \
+and not committed or released; `orphans` and `dropped` say what becomes of it where a consumer of many died. `reading` of a consumer is null but for readers of a \
 broadcast, where it has `position`, `lag` (slots or bytes), `lost` (messages) and `lossless`.";
+
+/// What `annulus doctor` does.
+pub const DOCTOR: &str = "\
+Say what is the matter with a ring, or with all of them, without touching anything.
+
+    annulus doctor md.ticks
+    annulus doctor md.ticks || annulus repair md.ticks
+
+It says who holds which place (alive, stopped, left, died), what each has in hand, who waits for whom, what repair would do, and \
+which end has to come. Without a name it goes through all rings that ls lists, and names what is left of rings that are not \
+there: data without its ring, semaphores without a ring, System V keys whose creator is gone. Leftovers hold nobody up \
+and do not count for the exit status.
+
+The exit status is for scripts: 0 nothing has to be done, 7 repair has something to do, 8 an end has to be started (the last \
+one died) or continued (it is stopped), 3 what was asked for is not there or no ring, or one of all the rings cannot be used. \
+Where both 7 and 8 are true it is 7: repair first, then ask again.
+
+Whether somebody is alive is what the kernel says. Process ids and whether a process is stopped are what the processes \
+said about themselves and what /proc shows here; in another pid namespace they may be wrong.";
+
+/// What `annulus repair` does.
+pub const REPAIR: &str = "\
+Settle what participants that died have left in a ring, as far as somebody can who takes no part in it.
+
+    annulus repair jobs
+
+Mostly nobody needs it: who takes part clears up after the dead as it comes to that. It helps where nobody comes: all \
+producers of a ring died with claims in hand and there is no consumer; a dead lossless reader holds up a producer that does \
+not look; messages are to be dropped that dead consumers had in hand; somebody sleeps whom the dead were about to wake.
+
+It may be run at any time, beside living participants, by several at once, and be killed in the middle. Nothing is taken from the \
+ring, and whoever has not heard of a death yet hears of it as without repair. It says what it did. What it leaves for \
+others is said with the reason, and the exit status is 7 then: messages that the next consumer gets again, claims that the \
+living consumer will come to, something that a living participant is in front of.";
 
 /// What `annulus bench` does.
 pub const BENCH: &str = "\

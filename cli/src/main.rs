@@ -8,6 +8,7 @@
 mod args;
 mod bench;
 mod demo;
+mod doctor;
 mod exit;
 mod help;
 mod look;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Command::Ls(args) => look::ls(&args),
         Command::Stat(args) => look::stat(&args),
         Command::Rm(args) => look::rm(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Repair(args) => doctor::repair(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Demo(args) => demo::run(&args),

@@ -223,6 +223,13 @@ fn every_consumer_of_a_shared_ring_is_shown() {
     );
     assert_eq!(shown["consumers"].as_array().unwrap().len(), 2);
     assert!(shown["consumers"][0]["reading"].is_null());
+    assert_eq!(
+        (&shown["orphans"], &shown["dropped"]),
+        (&"redeliver".into(), &0.into())
+    );
+    let first = &shown["consumers"][0];
+    assert_eq!((&first["place"], &first["holds"]), (&0.into(), &0.into()));
+    assert_eq!(first["stopped"], false);
     assert!(shown["producer"].is_null() && shown["consumer"].is_null());
     let table = text(&run(annulus().arg("ls")));
     let row = table.lines().find(|line| line.starts_with(&scene.name));
@@ -372,6 +379,8 @@ fn help_names_every_command_and_the_exit_statuses() {
         "ls",
         "stat",
         "rm",
+        "doctor",
+        "repair",
         "bench",
         "demo",
         "Exit status",

@@ -11,7 +11,7 @@ use crate::ring::announce::Announcements;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::head::{Head, Look};
 use crate::ring::records::mpsc::{self, Claim};
-use crate::ring::records::repair::Repair;
+use crate::ring::records::repair::{Repair, Walk};
 use crate::ring::records::{Exactly, Producers, Room, spsc};
 use crate::ring::words::{Cells, Words};
 use crate::sync::Ordering::Relaxed;
@@ -223,6 +223,18 @@ impl Rig {
         Consumer {
             rig: Arc::clone(self),
             head: head.expect("no honest peer corrupts the ring"),
+        }
+    }
+
+    /// Makes padding of what the dead have claimed, as somebody does who takes nothing.
+    pub(crate) fn walk(self: &Arc<Self>) -> Walk {
+        let consumer = self.consumer();
+        let walked = consumer
+            .head
+            .repair_all(&self.bytes, &self.control, &self.table);
+        match walked {
+            Walk::Corrupt(corrupt) => honest(corrupt),
+            walked => walked,
         }
     }
 

@@ -416,6 +416,24 @@ impl Worker {
         Err(settled)
     }
 
+    /// Drops what the consumers that died had in hand. How many messages that were, and whether nothing is left that has to
+    /// wait; `None` if somebody else has the admin token.
+    pub(crate) fn drop_orphans(&self) -> Option<(u64, bool)> {
+        let rig = &self.rig;
+        let _admin = rig.admin()?;
+        let (mut dropped, mut settled) = (0, true);
+        for i in (0..rig.consumers.count()).filter(|i| rig.consumers.is_dead(*i)) {
+            let estate = self.estate(i);
+            dropped += repair::give_up(&rig.slots, &rig.control, rig.capacity, estate.run);
+            settled &= estate.settled;
+            if estate.settled {
+                // The dead one's entry is free now.
+                announce::withdraw(rig.consumers.line(i));
+            }
+        }
+        Some((dropped, settled))
+    }
+
     /// What the dead `i` has left.
     fn estate(&self, i: u32) -> Estate {
         let rig = &self.rig;

@@ -118,6 +118,11 @@ models! {
         a_producer_that_waits_for_room_is_not_waited_for
         a_repairer_may_die_as_well
     }
+    mpsc_walk {
+        what_the_dead_have_claimed_becomes_padding_while_nobody_consumes
+        the_place_of_a_dead_producer_is_taken_when_the_walk_has_come_past_it
+        whoever_walks_may_die_as_well
+    }
     mpsc_wipe {
         a_consumer_killed_while_it_wipes_is_succeeded
     }
@@ -188,6 +193,12 @@ models! {
         what_a_living_one_has_finished_is_no_orphan
         a_place_may_be_inherited_with_what_hangs_on_it
         a_slot_in_dead_hands_comes_back
+    }
+    shared_drop {
+        what_a_dead_consumer_had_in_hand_is_dropped_and_counted
+        whoever_drops_may_die_as_well
+        two_who_drop_count_each_message_once
+        nothing_is_dropped_that_a_living_one_has_in_hand
     }
     shared_lies {
         a_lying_word_is_reported_or_ignored_by_all_who_share

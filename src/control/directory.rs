@@ -1,7 +1,9 @@
 //! Which rings there are on this machine.
 
 use super::snapshot::{self, Status};
-use crate::error::OpenError;
+use crate::Repaired;
+use crate::endpoint;
+use crate::error::{OpenError, RepairError};
 use crate::segment::{self, Backing, Expect, Place};
 use std::fs;
 
@@ -34,6 +36,34 @@ pub fn inspect(backing: Backing, name: &str) -> Result<Status, OpenError> {
     Ok(snapshot::take(&segment)?)
 }
 
+/// Settles what participants of the ring `name` that died have left, as far as somebody who takes no part can. Anybody may
+/// call it at any time, also while others use the ring, and may die in the middle of it: the next one goes on.
+///
+/// | what the dead have left | what becomes of it |
+/// |---|---|
+/// | slots that a producer of many had claimed | tombstones, which consumers pass over; its place is free |
+/// | records that a producer of many had claimed | padding, if the ring has no consumer just now; its place is free. A living consumer does that itself |
+/// | messages in the hands of a consumer of many | dropped where the ring was made so ([`Orphans::Drop`](crate::Orphans::Drop)); else they wait for another consumer |
+/// | a lossless reader of a broadcast | the producer waits for it no longer |
+/// | a close that was not finished | it is |
+/// | somebody asleep whom the dead were about to wake | woken |
+///
+/// Nobody loses the news of a death: the ends of the dead look dead until somebody takes them, so that who waits for them is
+/// told [`PeerDied`](crate::PopError::PeerDied) as without a repair. While a ring of records with many producers and no
+/// consumer is repaired, its consuming end looks taken, for about as long as a look at each of its records takes.
+///
+/// # Errors
+/// [`RepairError::Open`] as [`inspect`]; [`RepairError::Os`] when the kernel does not say who is alive;
+/// [`RepairError::Corrupt`] when words in the ring make no sense.
+pub fn repair(backing: Backing, name: &str) -> Result<Repaired, RepairError> {
+    let expect = Expect {
+        sems: true,
+        ..Expect::default()
+    };
+    let segment = segment::open(place(backing, name)?, &expect)?;
+    endpoint::repair::repair(&segment)
+}
+
 /// Removes the ring `name`: its name at once, its memory when nobody has it mapped any more. Processes that
 /// use it go on. Damaged and unfinished rings are removed; what is not a ring is not.
 ///
@@ -48,7 +78,7 @@ pub fn unlink(backing: Backing, name: &str) -> Result<(), OpenError> {
 pub fn list() -> Vec<Listed> {
     let mut found: Vec<Listed> = shm_names()
         .map(|name| (name, Backing::PosixShm))
-        .chain(sysv_keys().map(|key| (format!("{key:#x}"), Backing::SysV { key: Some(key) })))
+        .chain(sysv_keys("shm").map(|key| (format!("{key:#x}"), Backing::SysV { key: Some(key) })))
         .filter_map(|(name, backing)| match inspect(backing, &name) {
             Err(
                 OpenError::NotARing { .. }
@@ -68,7 +98,7 @@ pub fn list() -> Vec<Listed> {
 }
 
 /// The regular files of `/dev/shm`.
-fn shm_names() -> impl Iterator<Item = String> {
+pub(super) fn shm_names() -> impl Iterator<Item = String> {
     fs::read_dir(segment::SHM_DIR)
         .into_iter()
         .flatten()
@@ -77,9 +107,9 @@ fn shm_names() -> impl Iterator<Item = String> {
         .filter_map(|entry| entry.file_name().into_string().ok())
 }
 
-/// The keys of all System V segments.
-fn sysv_keys() -> impl Iterator<Item = i32> {
-    let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+/// The keys of all System V segments ("shm") or semaphore sets ("sem").
+pub(super) fn sysv_keys(what: &str) -> impl Iterator<Item = i32> {
+    let table = fs::read_to_string(format!("/proc/sysvipc/{what}")).unwrap_or_default();
     let keys: Vec<i32> = table
         .lines()
         .skip(1)

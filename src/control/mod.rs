@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod directory;
+pub(crate) mod leftovers;
 pub(crate) mod observe;
 pub(crate) mod snapshot;

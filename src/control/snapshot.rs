@@ -1,23 +1,28 @@
 //! The state of a ring at one moment, for people and for tools.
 
-use crate::Peer;
 use crate::endpoint::seat::{self, Side};
 use crate::error::OsError;
 use crate::layout::control::{ASLEEP, CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, SLEEP_STATE};
 use crate::layout::header;
+use crate::layout::participant::Participant;
+use crate::os::process;
+use crate::ring::announce;
 use crate::ring::broadcast::frontier;
 use crate::ring::broadcast::{records, slots};
-use crate::ring::records::{Producers, fill};
+use crate::ring::records::{Producers, fill, mpsc};
+use crate::ring::shared::repair;
 use crate::ring::{shared, spsc};
 use crate::segment::{Bytes, Regions, Segment, Slots};
 use crate::sync::Ordering::{Acquire, Relaxed};
-use crate::{Parking, WaitBackend};
+use crate::{Orphans, Parking, Peer, WaitBackend};
 use std::ops::Range;
 
 /// One end of a ring as others see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
+    /// The number of this end on its side, from 0 on.
+    pub place: u32,
     /// Whether somebody is there: the kernel's word.
     pub state: Peer,
     /// Who it says it is, or was; 0 if nobody ever was. For people.
@@ -26,8 +31,14 @@ pub struct End {
     pub generation: u64,
     /// Whether it sleeps, or died in its sleep.
     pub asleep: bool,
+    /// Whether it is alive and was stopped (SIGSTOP, a debugger), so that it does not go on by itself. For people.
+    pub stopped: bool,
     /// Whether it has closed the ring.
     pub closed: bool,
+    /// What it, or its dead owner, has in hand where it shares its side: slots or bytes of records that a producer has
+    /// claimed and not committed; messages that a consumer has claimed and not released. What two have announced and one
+    /// has claimed may count for both.
+    pub holds: u64,
     /// Of a reader of a broadcast: how far it has come.
     pub reading: Option<Reading>,
 }
@@ -107,12 +118,49 @@ pub struct Status {
     pub schema: u64,
     /// The message type's fingerprint; 0 for bytes.
     pub type_fingerprint: u64,
+    /// What becomes of what consumers that die have in hand, where many consume slots.
+    pub orphans: Orphans,
+    /// How many messages were dropped so.
+    pub dropped: u64,
     /// When the ring was made, in nanoseconds since 1970.
     pub created_at_ns: u64,
     /// A number that no other ring has.
     pub instance: u64,
     /// The process that made the ring. For people.
     pub creator_pid: u32,
+}
+
+/// What is claimed and not finished of the run that entry `index`, which is a producer's or not, announces.
+fn holds(segment: &Segment, index: u32, is_producer: bool) -> u64 {
+    let geometry = &segment.checked.geometry;
+    let (kind, capacity) = (geometry.kind, geometry.capacity);
+    if geometry.element == header::ELEMENT_SLOTS {
+        let view = segment.view::<Slots>();
+        let (lane, control) = (view.lane(), view.control());
+        let announced = announce::run(view.participant(index));
+        return match kind {
+            header::KIND_MPSC | header::KIND_MPMC if is_producer => {
+                repair::unfinished(&lane, control, capacity, announced)
+            }
+            header::KIND_SPMC | header::KIND_MPMC if !is_producer => {
+                repair::in_hand(&lane, control, capacity, announced)
+            }
+            _ => 0,
+        };
+    }
+    if kind != header::KIND_MPSC || !is_producer {
+        return 0;
+    }
+    let view = segment.view::<Bytes>();
+    let announced = announce::run(view.participant(index));
+    mpsc::unfinished(&view.strip(), view.control(), geometry.shape(), announced)
+}
+
+/// Whether the owner of `entry` is a process that was stopped, as far as can be seen from here.
+fn is_stopped(entry: &Participant) -> bool {
+    // Relaxed, both: for people.
+    let pid = entry.pid.load(Relaxed);
+    process::is_stopped(pid, entry.start_time.load(Relaxed))
 }
 
 /// Position of the oldest message not yet taken, and how much there is from it on.
@@ -147,6 +195,17 @@ fn unread(segment: &Segment, regions: &Regions, end: u64) -> (u64, u64) {
     (end.wrapping_sub(lag), lag)
 }
 
+/// Who takes part in a ring of `kind`.
+fn parties(kind: u32) -> Parties {
+    match kind {
+        header::KIND_SPSC => Parties::Spsc,
+        header::KIND_MPSC => Parties::Mpsc,
+        header::KIND_SPMC => Parties::Spmc,
+        header::KIND_MPMC => Parties::Mpmc,
+        _ => Parties::Broadcast,
+    }
+}
+
 /// Looks at `segment`. Never writes to it.
 pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
     let checked = &segment.checked;
@@ -155,10 +214,14 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
     let control = regions.control();
     // Acquire X1: for people; pairs with the closers' Release.
     let closed = control.closed.0.load(Acquire);
-    let end = |index, sleep: u32, bit: u32| -> Result<End, OsError> {
+    let end = |index, first: u32, sleep: u32, bit: u32| -> Result<End, OsError> {
         let entry = regions.participant(index);
+        let state = seat::state_of(&regions, &segment.tokens, index)?;
         Ok(End {
-            state: seat::state_of(&regions, &segment.tokens, index)?,
+            place: index - first,
+            state,
+            stopped: state == Peer::Alive && is_stopped(entry),
+            holds: holds(segment, index, bit == CLOSED_BY_PRODUCER),
             // Relaxed: for people.
             pid: entry.pid.load(Relaxed),
             generation: entry.generation.load(Relaxed),
@@ -174,7 +237,7 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         let (one, first) = (seats.len() == 1, seats.start);
         let mut ends = Vec::new();
         for index in seats {
-            let mut found = end(index, sleep, bit)?;
+            let mut found = end(index, first, sleep, bit)?;
             if geometry.kind == header::KIND_BROADCAST && bit == CLOSED_BY_CONSUMER {
                 found.reading = Some(reading(&regions, index, first, taken.wrapping_add(len)));
             }
@@ -185,13 +248,7 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         Ok(ends)
     };
     Ok(Status {
-        parties: match geometry.kind {
-            header::KIND_SPSC => Parties::Spsc,
-            header::KIND_MPSC => Parties::Mpsc,
-            header::KIND_SPMC => Parties::Spmc,
-            header::KIND_MPMC => Parties::Mpmc,
-            _ => Parties::Broadcast,
-        },
+        parties: parties(geometry.kind),
         messages: match geometry.element {
             header::ELEMENT_SLOTS => Messages::Slots,
             _ => Messages::Records,
@@ -216,6 +273,14 @@ pub(crate) fn take(segment: &Segment) -> Result<Status, OsError> {
         },
         schema: checked.schema,
         type_fingerprint: checked.type_fingerprint,
+        orphans: match checked.drops {
+            true => Orphans::Drop,
+            false => Orphans::Redeliver,
+        },
+        dropped: match geometry.kind {
+            header::KIND_SPMC | header::KIND_MPMC => repair::dropped(control),
+            _ => 0,
+        },
         created_at_ns: checked.created_at_ns,
         instance: checked.instance,
         creator_pid: checked.creator_pid,

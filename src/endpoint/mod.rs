@@ -9,6 +9,7 @@ mod mender;
 mod options;
 mod readers;
 pub(crate) mod records;
+pub(crate) mod repair;
 mod ring;
 pub(crate) mod seat;
 mod shared;
@@ -27,8 +28,9 @@ pub use kind::{
     Broadcast, BroadcastKind, BroadcastRecords, Kind, ManyConsumers, ManyProducers, Mpmc, Mpsc,
     MpscRecords, RecordKind, RecordQueue, SlotKind, SoleProducer, Spmc, Spsc, SpscRecords,
 };
-pub use options::{Options, Parking, WaitBackend};
+pub use options::{Options, Orphans, Parking, WaitBackend};
 pub use readers::Laggards;
+pub use repair::{Obstacle, Repaired, SideRepaired, Unsettled};
 pub use ring::Ring;
 pub use seat::Peer;
 pub use shared::{

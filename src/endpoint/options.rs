@@ -40,6 +40,19 @@ pub enum WaitBackend {
     Semaphore,
 }
 
+/// What becomes of messages that a consumer had in hand when it died, where many consume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Orphans {
+    /// Another consumer gets them, and is told that somebody may have dealt with them
+    /// ([`SharedConsumer::redelivered`](crate::SharedConsumer::redelivered)). The default.
+    #[default]
+    Redeliver,
+    /// Nobody gets them: each message comes once at most. How many they were is counted
+    /// ([`SharedConsumer::dropped`](crate::SharedConsumer::dropped)). The same becomes of what a consumer has in hand that
+    /// is dropped before it has dealt with all it claimed.
+    Drop,
+}
+
 /// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
 const RACES: u32 = 64;
 /// How long to let others get on with it between two such attempts.
@@ -74,6 +87,7 @@ pub struct Options<K> {
     parking: Parking,
     wait_backend: WaitBackend,
     start_position: u64,
+    orphans: Orphans,
     /// Whether the data shall be an object of its own.
     pub(super) split: bool,
     kind: PhantomData<fn(K)>,
@@ -110,6 +124,7 @@ impl<K> Options<K> {
             parking: Parking::default(),
             wait_backend: WaitBackend::default(),
             start_position: 0,
+            orphans: Orphans::default(),
             split: false,
             kind: PhantomData,
         }
@@ -169,6 +184,13 @@ impl<K: ManyConsumers> Options<K> {
     /// For how many consumers at a time the ring has room: 1 to 1024. Default 64. Used when the ring is made.
     pub fn consumers(mut self, most: u32) -> Self {
         self.places.consumers = most;
+        self
+    }
+
+    /// What becomes of messages that a consumer had in hand when it died. Default: another one gets them. Used when the
+    /// ring is made.
+    pub fn orphans(mut self, orphans: Orphans) -> Self {
+        self.orphans = orphans;
         self
     }
 }
@@ -385,6 +407,7 @@ impl<K: Kind> Options<K> {
             huge_pages: self.huge_pages,
             numa_node: self.numa_node,
             split: self.split,
+            drops: self.orphans == Orphans::Drop,
         })
     }
 

@@ -5,11 +5,12 @@ use super::kind::{
     Broadcast, BroadcastRecords, Kind, Mpmc, Mpsc, RecordKind, RecordQueue, SlotKind, Spmc, Spsc,
 };
 use super::records::{RecordConsumer, RecordProducer};
+use super::repair::{self, Repaired};
 use super::shared::{SharedConsumer, SharedProducer};
 use super::slots::{Consumer, Producer};
 use super::typed::{Element, Untrusted};
 use crate::control::snapshot::{self, Status};
-use crate::error::{EndpointError, OpenError, OsError};
+use crate::error::{EndpointError, OpenError, OsError, RepairError};
 use crate::segment::{self, Backing, Data, Pages, Segment, Tokens, View};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -269,6 +270,15 @@ impl<K: Kind> Ring<K> {
     /// When the kernel does not answer whether an endpoint is alive.
     pub fn status(&self) -> Result<Status, OsError> {
         snapshot::take(&self.segment)
+    }
+
+    /// Settles what participants that died have left, as far as somebody who takes no part can: see
+    /// [`repair`](crate::repair()), which does the same to a ring by its name.
+    ///
+    /// # Errors
+    /// [`RepairError::Os`] when the kernel does not say who is alive, [`RepairError::Corrupt`] when words make no sense.
+    pub fn repair(&self) -> Result<Repaired, RepairError> {
+        repair::repair(&self.segment)
     }
 
     /// Whether the ring's name still leads to this ring, and not to another or to none. Always true where

@@ -124,22 +124,37 @@ impl Side {
         self.entry(i).state.load(Acquire) == ACTIVE && !self.is_held(i)
     }
 
+    /// What the table and the kernel together say about entry `i`.
+    pub(crate) fn state_of(&self, i: u32) -> Result<Peer, OsError> {
+        state_of(&self.regions, &self.tokens, self.first + i)
+    }
+
+    /// Calls `act` with the token of entry `i` in hand, if its owner died: no owner can come meanwhile. `None` if it was not
+    /// called.
+    pub(crate) fn with_dead<R>(&self, i: u32, act: impl FnOnce(&Participant) -> R) -> Option<R> {
+        if !self.is_dead_active(i) {
+            return None;
+        }
+        let Ok(Some(token)) = self.tokens.try_hold(self.first + i) else {
+            return None;
+        };
+        let entry = self.entry(i);
+        let done = (predecessor_in(entry) == Peer::Died).then(|| act(entry));
+        token.release();
+        done
+    }
+
     /// If the owner of entry `i` died, has `settle` clear away what it left, and if that was all, frees the entry.
     /// Nobody can take the entry meanwhile. `true` if it was freed.
     pub(crate) fn bury(&self, i: u32, settle: impl FnOnce(&Participant) -> bool) -> bool {
-        if !self.is_dead_active(i) {
-            return false;
-        }
-        let Ok(Some(token)) = self.tokens.try_hold(self.first + i) else {
-            return false;
+        let bury = |entry: &Participant| {
+            let settled = settle(entry);
+            if settled {
+                clear(entry);
+            }
+            settled
         };
-        let entry = self.entry(i);
-        let buried = predecessor_in(entry) == Peer::Died && settle(entry);
-        if buried {
-            clear(entry);
-        }
-        token.release();
-        buried
+        self.with_dead(i, bury).unwrap_or(false)
     }
 
     /// Calls `heal` with the token of entry `i` in hand, if nobody else has it: no owner can come meanwhile. `true` if it
@@ -186,12 +201,18 @@ impl Seat {
         index: u32,
         role: u32,
     ) -> Result<Self, EndpointError> {
-        let Some(token) = segment.tokens.try_hold(index)? else {
-            // Relaxed: for people.
-            let pid = regions.participant(index).pid.load(Relaxed);
-            return Err(EndpointError::Occupied { pid });
-        };
-        Ok(Self::held(segment, regions, index, role, token))
+        for turn in 0..TAKE_TRIES {
+            if turn > 0 {
+                // Somebody may have the token in hand for a moment, to repair the ring.
+                std::thread::sleep(TAKE_PAUSE);
+            }
+            if let Some(token) = segment.tokens.try_hold(index)? {
+                return Ok(Self::held(segment, regions, index, role, token));
+            }
+        }
+        // Relaxed: for people.
+        let pid = regions.participant(index).pid.load(Relaxed);
+        Err(EndpointError::Occupied { pid })
     }
 
     /// Takes any of the entries `places`. That of a dead owner is taken only if `settled`, which is given the entry's

@@ -229,6 +229,18 @@ pub enum EndpointError {
     Os(OsError),
 }
 
+/// Why a ring was not repaired, or not altogether. What was done until then is done for good.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// There is no such ring.
+    Open(OpenError),
+    /// The words in the ring make no sense.
+    Corrupt(Corrupt),
+    /// The kernel refused, or did not say who is alive.
+    Os(OsError),
+}
+
 impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -303,6 +315,16 @@ impl fmt::Display for EndpointError {
     }
 }
 
+impl fmt::Display for RepairError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(e) => e.fmt(f),
+            Self::Corrupt(e) => e.fmt(f),
+            Self::Os(e) => e.fmt(f),
+        }
+    }
+}
+
 impl std::error::Error for CreateError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -340,6 +362,16 @@ impl std::error::Error for EndpointError {
     }
 }
 
+impl std::error::Error for RepairError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(e) => e.source(),
+            Self::Corrupt(_) => None,
+            Self::Os(e) => e.source(),
+        }
+    }
+}
+
 impl From<OsError> for CreateError {
     fn from(e: OsError) -> Self {
         Self::Os(e)
@@ -358,6 +390,21 @@ impl From<OsError> for EndpointError {
 impl From<Corrupt> for EndpointError {
     fn from(e: Corrupt) -> Self {
         Self::Corrupt(e)
+    }
+}
+impl From<OpenError> for RepairError {
+    fn from(e: OpenError) -> Self {
+        Self::Open(e)
+    }
+}
+impl From<Corrupt> for RepairError {
+    fn from(e: Corrupt) -> Self {
+        Self::Corrupt(e)
+    }
+}
+impl From<OsError> for RepairError {
+    fn from(e: OsError) -> Self {
+        Self::Os(e)
     }
 }
 impl From<OpenError> for OpenOrCreateError {

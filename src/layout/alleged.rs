@@ -38,6 +38,8 @@ pub(crate) struct Checked {
     pub(crate) name_hash: u64,
     /// Of the first message.
     pub(crate) start_position: u64,
+    /// Whether what consumers that died had in hand is dropped.
+    pub(crate) drops: bool,
 }
 
 /// Why a header was not believed.
@@ -122,10 +124,12 @@ fn geometry_of(h: &Header) -> Result<Geometry, Refusal> {
             _ => h.payload_bytes,
         },
     })?;
-    // Only readers of a broadcast write nothing into the data region.
-    match h.flags {
-        header::FLAG_SPLIT if h.kind == header::KIND_BROADCAST => Ok(geometry.split()),
-        flags => same("flags", 0, flags.into()).map(|()| geometry),
+    // Only readers of a broadcast write nothing into the data region, and only where many consume is there something
+    // to drop.
+    match (h.flags, h.kind) {
+        (header::FLAG_SPLIT, header::KIND_BROADCAST) => Ok(geometry.split()),
+        (header::FLAG_DROP, header::KIND_SPMC | header::KIND_MPMC) => Ok(geometry),
+        (flags, _) => same("flags", 0, flags.into()).map(|()| geometry),
     }
 }
 
@@ -219,6 +223,7 @@ pub(crate) fn check(h: &Header, real_bytes: u64) -> Result<Checked, Refusal> {
         instance: h.instance,
         name_hash: h.name_hash,
         start_position: h.start_position,
+        drops: h.flags & header::FLAG_DROP != 0,
     })
 }
 
@@ -253,6 +258,30 @@ mod tests {
             let g = Geometry::records(kind, 4096, 64, places).unwrap();
             let (h, bytes) = header_of(&g);
             assert_eq!(check(&h, bytes).unwrap().geometry, g);
+        }
+    }
+
+    #[test]
+    fn only_where_many_consume_may_orphans_be_dropped() {
+        let places = |kind| Places {
+            producers: if kind == header::KIND_MPMC { 3 } else { 1 },
+            consumers: 1,
+        };
+        for kind in [1, 2, 3, 4, 5] {
+            let (mut h, bytes) =
+                header_of(&Geometry::slots(kind, 64, 56, 8, places(kind)).unwrap());
+            assert!(!check(&h, bytes).unwrap().drops);
+            let many = kind == header::KIND_SPMC || kind == header::KIND_MPMC;
+            for flags in [header::FLAG_DROP, header::FLAG_DROP | header::FLAG_SPLIT, 4] {
+                h.flags = flags;
+                match check(&h, bytes) {
+                    Ok(checked) => assert!(many && flags == header::FLAG_DROP && checked.drops),
+                    Err(Refusal::Field { field: "flags", .. }) => {
+                        assert!(!many || flags != header::FLAG_DROP)
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
         }
     }
 

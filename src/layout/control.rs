@@ -28,7 +28,8 @@ pub(crate) const CLOSED_BY_PRODUCER: u32 = 1;
 /// Bit of [`Control::closed`]: the consumer will take nothing more.
 pub(crate) const CLOSED_BY_CONSUMER: u32 = 2;
 
-/// How far the consumer of a ring of records has come. On one line: both are its own.
+/// How far the consumer of a ring of records has come. On one line: both are its own. Where many consume slots, the
+/// head that they share.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -36,6 +37,9 @@ pub(crate) struct Taken {
     pub(crate) taken: AtomicU64,
     /// Everything below it was wiped, as far as it is to be, and may be written again. Stored after `taken`.
     pub(crate) wiped: AtomicU64,
+    /// Where many consume: how many messages were dropped that consumers had in hand when they died. Written seldom, so it
+    /// may lie on the line that consumers share.
+    pub(crate) dropped: AtomicU64,
 }
 
 /// Where a record of a broadcast begins, and how many came before it since creation.
@@ -100,6 +104,7 @@ impl Control {
             head: Line(Taken {
                 taken: AtomicU64::new(0),
                 wiped: AtomicU64::new(0),
+                dropped: AtomicU64::new(0),
             }),
             gating: Line(core::array::from_fn(|_| AtomicU64::new(0))),
             marks: Line(core::array::from_fn(|_| Mark {

@@ -43,6 +43,8 @@ pub(crate) const WAIT_SEM: u32 = 2;
 
 /// Bit of `flags`: the data region is an object of its own, which begins with a [`DataHeader`].
 pub(crate) const FLAG_SPLIT: u32 = 1;
+/// Bit of `flags`: what consumers that died had in hand is dropped, not delivered again.
+pub(crate) const FLAG_DROP: u32 = 2;
 
 /// The first eight bytes of a data object.
 pub(crate) const DATA_MAGIC: [u8; 8] = *b"ANNULDAT";

@@ -15,6 +15,20 @@ pub(crate) fn start_time(pid: u32) -> Option<u64> {
     start_time_in(&stat)
 }
 
+/// Whether the process that started at `start_time` under this pid was stopped, by a signal or a tracer. `false` if there
+/// is no such process to be seen.
+pub(crate) fn is_stopped(pid: u32, start_time: u64) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    start_time_in(&stat) == Some(start_time) && is_stopped_in(&stat)
+}
+
+/// Field 3, behind the name.
+fn is_stopped_in(stat: &[u8]) -> bool {
+    let behind = stat.iter().rposition(|&b| b == b')').map(|end| end + 2);
+    let state = behind.and_then(|at| stat.get(at));
+    matches!(state, Some(b'T' | b't'))
+}
+
 /// Field 22. Field 2 is the name in parentheses and may itself hold spaces and parentheses, so
 /// counting begins behind the last one: field 3 comes first there.
 fn start_time_in(stat: &[u8]) -> Option<u64> {
@@ -35,6 +49,11 @@ mod tests {
             let stat = format!("42 ({name}) {tail}");
             assert_eq!(start_time_in(stat.as_bytes()), Some(987_654), "{name}");
         }
+        for (state, stopped) in [("S", false), ("T", true), ("t", true)] {
+            let stat = format!("42 (a) T) {state} 1 2");
+            assert_eq!(is_stopped_in(stat.as_bytes()), stopped);
+        }
+        assert!(!is_stopped_in(b"42 (a)") && !is_stopped_in(b""));
         assert_eq!(start_time_in(b"42 (cat) S 1 2"), None);
         assert_eq!(start_time_in(b""), None);
     }

@@ -24,14 +24,17 @@ pub(crate) fn close_shared(control: &Control, bit: u32) {
     control.closed.0.fetch_or(bit, Release);
 }
 
-/// Does what the last closer of a shared tail may have died before: says so in `closed` too.
-pub(crate) fn finish_shared(control: &Control) {
+/// Does what the last closer of a shared tail may have died before: says so in `closed` too. Whether there was something
+/// to do.
+pub(crate) fn finish_shared(control: &Control) -> bool {
     // Relaxed, both: only whether there is something to do.
     let bits = control.tail.0.load(Relaxed) as u32 & (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER);
-    if control.closed.0.load(Relaxed) & bits != bits {
+    let unsaid = control.closed.0.load(Relaxed) & bits != bits;
+    if unsaid {
         // Release X1: as in `close_shared`.
         control.closed.0.fetch_or(bits, Release);
     }
+    unsaid
 }
 
 /// Whether the producer has closed.

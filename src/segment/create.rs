@@ -243,6 +243,9 @@ fn header_of(bytes: u64, place: &Place, plan: &Plan) -> Result<Header, OsError> 
     let pid = process::pid();
     let mut header = Header::new_zeroed();
     plan.geometry.describe(&mut header);
+    if plan.drops {
+        header.flags |= header::FLAG_DROP;
+    }
     header.type_fingerprint = plan.type_fingerprint;
     header.schema = plan.schema;
     header.segment_bytes = bytes;

@@ -37,6 +37,7 @@ fn plan(geometry: Geometry) -> Plan {
         huge_pages: HugePages::No,
         numa_node: None,
         split: true,
+        drops: false,
     }
 }
 

@@ -116,6 +116,20 @@ pub(super) fn is_in_the_making(key: i32) -> Result<bool, OsError> {
     }
 }
 
+/// Whether what is under `key` is ours, no finished ring, and nobody is at work on it.
+pub(crate) fn is_abandoned(key: i32) -> Result<bool, OsError> {
+    let Some(set) = find_set(key)? else {
+        return Ok(false);
+    };
+    if unless_gone(set.is_held(CREATOR))?.unwrap_or(true) {
+        return Ok(false);
+    }
+    match unless_gone(sysv_shm::find(key))? {
+        None => Ok(true),
+        Some(shm) => Ok(unless_gone(is_unfinished(shm, &set))?.unwrap_or(false)),
+    }
+}
+
 /// The error of a name or key that is taken.
 pub(super) fn exists(op: &'static str, place: &Place) -> OsError {
     OsError::new(op, place.to_string(), ErrorKind::AlreadyExists.into())

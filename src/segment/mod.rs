@@ -23,6 +23,7 @@ mod view;
 pub use backing::{Backing, HugePages, Pages};
 pub(crate) use create::create;
 pub(crate) use data::DataObject;
+pub(crate) use keyed::is_abandoned;
 pub(crate) use lane::{Lane, Slots};
 pub(crate) use memory::Memory;
 pub(crate) use name::{Place, SHM_DIR, fnv1a};

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) numa_node: Option<u32>,
     /// Whether the data is an object of its own, which readers cannot write.
     pub(crate) split: bool,
+    /// Whether what consumers that died had in hand is to be dropped.
+    pub(crate) drops: bool,
 }
 
 impl Plan {

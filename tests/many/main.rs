@@ -13,5 +13,6 @@ mod memory;
 mod news;
 mod options;
 mod queue;
+mod repair;
 mod shared;
 mod threads;

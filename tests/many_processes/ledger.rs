@@ -158,6 +158,31 @@ impl Ledger {
         );
     }
 
+    /// What must hold once everything was drained, in a ring that drops what dead consumers had in hand. Gives how many
+    /// messages were committed and did not come.
+    pub fn check_dropped(&self) -> u64 {
+        self.check();
+        let came_again = [AGAIN, REPEATS].map(|word| self.page.get(word));
+        assert_eq!(came_again, [0, 0], "nothing comes again");
+        let mut missing = 0;
+        for who in 0..MOST {
+            let mut last = 0;
+            for life in 0..self.lives {
+                let [attempted, committed] =
+                    [Note::Attempted, Note::Committed].map(|note| self.get(note, who, life));
+                for number in 0..attempted {
+                    let id = Id { who, life, number };
+                    let word = self.page.get(self.message(id));
+                    missing += u64::from(word == 0 && number < committed);
+                    let in_order = word == 0 || word >> 16 > last;
+                    assert!(in_order, "producer {who}: {word:#x} behind {last}");
+                    last = last.max(word >> 16);
+                }
+            }
+        }
+        missing
+    }
+
     /// What must hold once everything was drained.
     pub fn check_drained(&self) {
         self.check();

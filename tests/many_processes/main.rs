@@ -27,6 +27,7 @@ mod payload;
 mod places;
 mod random_kills;
 mod readers;
+mod repair;
 mod roles;
 mod steps;
 mod stops;
@@ -82,6 +83,7 @@ fn a_child_plays_the_role_it_was_given() {
             "records read for ever",
             broadcast_kills::read::<BroadcastRecords>,
         ),
+        ("repair for ever", repair::repair_for_ever),
         ("mpsc cycle", places::cycle::<Mpsc<Note>>),
         ("spmc cycle", places::cycle::<Spmc<Note>>),
         ("mpmc cycle", places::cycle::<Mpmc<Note>>),

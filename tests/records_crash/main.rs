@@ -24,6 +24,7 @@ mod parking;
 mod payload;
 mod places;
 mod random_kills;
+mod repair;
 mod ring;
 mod roles;
 mod steps;
@@ -55,6 +56,8 @@ fn a_child_plays_the_role_it_was_given() {
             consumer_steps::consumer_at::<MpscRecords>,
         ),
         ("cycle", places::cycle),
+        ("crowd", repair::crowd),
+        ("repair for ever", repair::repair_for_ever),
         ("wait for a record", parking::wait_for_a_record),
         ("wait for room", parking::wait_for_room),
     ]);

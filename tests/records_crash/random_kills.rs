@@ -18,6 +18,8 @@ enum Victims {
     Producers,
     Consumer,
     Anybody,
+    /// The same, and somebody who takes no part and repairs all the time.
+    AnybodyAndRepairers,
 }
 
 /// What a run came to.
@@ -53,6 +55,8 @@ struct Stage<'a> {
     producers: Vec<Child>,
     lives: Vec<u64>,
     consumer: Option<Child>,
+    /// Somebody who takes no part and repairs without end, if there is to be one.
+    repairer: Option<Child>,
 }
 
 impl Stage<'_> {
@@ -126,6 +130,12 @@ impl Stage<'_> {
         }
     }
 
+    fn send_for_a_repairer(&mut self) {
+        let mut child = Child::start("repair for ever", self.ring.args());
+        child.expect("begins");
+        self.repairer = Some(child);
+    }
+
     fn kill_consumer<K: Sort>(&mut self, tally: &mut Tally) {
         self.consumer.as_mut().expect("there is one").kill();
         tally.consumer_kills += 1;
@@ -135,10 +145,16 @@ impl Stage<'_> {
     /// One kill, or two.
     fn strike<K: Sort>(&mut self, victims: Victims, tally: &mut Tally) -> u64 {
         let n = self.producers.len();
+        if self.rng.below(3) == 0
+            && let Some(mut child) = self.repairer.take()
+        {
+            child.kill();
+            self.send_for_a_repairer();
+        }
         let consumer = match victims {
             Victims::Producers => false,
             Victims::Consumer => true,
-            Victims::Anybody => self.rng.below(2) == 0,
+            Victims::Anybody | Victims::AnybodyAndRepairers => self.rng.below(2) == 0,
         };
         if consumer {
             self.kill_consumer::<K>(tally);
@@ -164,6 +180,7 @@ impl Stage<'_> {
         let mut consumer = self.consumer.take().expect("there is one");
         consumer.expect("done");
         consumer.finish();
+        drop(self.repairer.take());
         self.ledger.check_drained();
         let page = &self.ledger.page;
         tally.records += page.get(ledger::TAKEN);
@@ -193,7 +210,11 @@ fn round<K: Sort>(via: Via, victims: Victims, kills: u64, rng: &mut Rng, tally: 
         producers: Vec::new(),
         lives: Vec::new(),
         consumer: None,
+        repairer: None,
     };
+    if victims == Victims::AnybodyAndRepairers {
+        stage.send_for_a_repairer();
+    }
     stage.start::<K>(if K::MANY { 3 } else { 1 });
     let mut done = 0;
     while done < kills {
@@ -293,4 +314,10 @@ fn the_consumer_of_three_producers_is_killed_at_random_in_system_v_memory() {
 #[test]
 fn anybody_is_killed_at_random_in_a_ring_of_three_producers() {
     survives::<MpscRecords>(Via::Shm, Victims::Anybody);
+}
+
+#[test]
+fn anybody_is_killed_at_random_beside_somebody_who_repairs_all_the_time() {
+    survives::<MpscRecords>(Via::Shm, Victims::AnybodyAndRepairers);
+    survives::<MpscRecords>(Via::SysvName, Victims::AnybodyAndRepairers);
 }

@@ -5,8 +5,8 @@ use crate::page_map::{MARKS, PageRing, TAIL, TAKEN};
 use crate::scratch::{Scratch, number, repository};
 use crate::tables::{field, table};
 use annulus::{
-    Backing, Join, Kind, Options, Parking, broadcast, broadcast_records, mpmc, mpsc, mpsc_records,
-    spmc, spsc, spsc_records, unlink,
+    Backing, Join, Kind, Options, Orphans, Parking, broadcast, broadcast_records, mpmc, mpsc,
+    mpsc_records, spmc, spsc, spsc_records, unlink,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -77,7 +77,7 @@ fn new_rings_of_all_kinds_hold_the_words_that_the_page_says() {
         .skip(1)
         .take_while(|line| line.starts_with('|'))
         .collect();
-    assert_eq!((columns.len(), rows.len()), (9, 6));
+    assert_eq!((columns.len(), rows.len()), (9, 7));
     let control = table("Control block");
     for (i, column) in columns.iter().enumerate().skip(1) {
         let scratch = Scratch::new();
@@ -192,6 +192,39 @@ fn the_words_of_claims_are_where_the_tables_say() {
         "nobody is gone for ever here"
     );
     assert_eq!(control_at("consumer sleep"), 0);
+}
+
+#[test]
+fn the_words_of_a_ring_that_drops_are_where_the_tables_say() {
+    let scratch = Scratch::new();
+    let options = mpmc::<u64>(scratch.name())
+        .capacity(8)
+        .producers(2)
+        .consumers(2)
+        .orphans(Orphans::Drop);
+    let options = options.backing(Backing::File).parking(Parking::Fenced);
+    let ring = options.create().expect("create");
+    let file = scratch.file();
+    let (header, control) = (table("Header"), table("Control block"));
+    let entries = table("Participant table");
+    assert_eq!(field(&file, 0, &header, "flags"), 2);
+    let mut tx = ring.producer().expect("a place");
+    let mut rx = ring.consumer().expect("a place");
+    tx.try_claim_many(4).expect("room").commit_first(3);
+    assert_eq!(rx.drain(4).next(), Some(0));
+    // To others it has died with two messages and a tombstone in hand.
+    drop(rx);
+    let entry_at = |name| field(&file, 5120 + 128 * 2, &entries, name);
+    assert_eq!((entry_at("state"), entry_at("announce len")), (1, 4));
+    ring.repair().expect("repaired");
+    assert_eq!((entry_at("state"), entry_at("announce len")), (1, 0));
+    assert_eq!(field(&file, 4096, &control, "dropped"), 2);
+    let words: Vec<_> = (0..4).map(|p| number(&file, 8192 + 16 * p, 8)).collect();
+    assert_eq!(
+        words,
+        [8 << 2, 9 << 2, 10 << 2, 11 << 2],
+        "FREE of the next lap"
+    );
 }
 
 #[test]

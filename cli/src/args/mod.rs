@@ -47,6 +47,12 @@ pub enum Command {
     /// Remove a ring: its name at once, its memory when nobody has it mapped any more
     #[command(after_long_help = exit::HELP)]
     Rm(RmArgs),
+    /// Say what is the matter with a ring, or with all of them: who waits for whom, what can be done
+    #[command(long_about = help::DOCTOR, after_long_help = exit::HELP)]
+    Doctor(DoctorArgs),
+    /// Settle what participants that died have left in a ring
+    #[command(long_about = help::REPAIR, after_long_help = exit::HELP)]
+    Repair(RepairArgs),
     /// Measure rings between two processes on two pinned cores, beside the floor of the hardware
     #[command(long_about = help::BENCH, after_long_help = exit::HELP)]
     Bench(BenchArgs),
@@ -183,6 +189,26 @@ pub struct RmArgs {
     /// Remove it even if somebody uses it; who has it mapped goes on
     #[arg(long, short)]
     pub force: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Name of the ring, a path with a slash, or a System V key (0x...) [default: all that ls lists, and leftovers]
+    pub name: Option<String>,
+    /// Where the ring lives [default: where a ring of that name is found]
+    #[arg(long, value_enum, requires = "name")]
+    pub backing: Option<BackingName>,
+}
+
+/// Options of `repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// Name of the ring, a path with a slash, or a System V key (0x...)
+    pub name: String,
+    /// Where the ring lives [default: where a ring of that name is found]
+    #[arg(long, value_enum)]
+    pub backing: Option<BackingName>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use crate::stream::format;
 use crate::{place, words};
-use annulus::{Backing, End, Messages, Parking, Parties, Peer, Reading, Status, WaitBackend};
+use annulus::{
+    Backing, End, Messages, Orphans, Parking, Parties, Peer, Reading, Status, WaitBackend,
+};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -103,6 +105,14 @@ pub fn state(peer: Peer) -> &'static str {
     }
 }
 
+/// What becomes of what dead consumers have in hand, in a word.
+pub fn orphans(orphans: Orphans) -> &'static str {
+    match orphans {
+        Orphans::Redeliver => "redeliver",
+        Orphans::Drop => "drop",
+    }
+}
+
 /// Who pays for sleeping, in a word.
 pub fn parking(parking: Parking) -> &'static str {
     match parking {
@@ -167,13 +177,17 @@ pub fn words(name: &str, backing: Backing, status: &Status) -> String {
         ),
     };
     line("waiting", waiting);
+    if status.orphans == Orphans::Drop {
+        let dropped = words::grouped(status.dropped);
+        line("orphans", format!("dropped, {dropped} messages so far"));
+    }
     line("created", created(status));
     line("instance", format!("{:#018x}", status.instance));
     out
 }
 
 /// What a message goes to.
-fn taker(status: &Status) -> &'static str {
+pub fn taker(status: &Status) -> &'static str {
     match status.parties {
         Parties::Broadcast => "reader",
         _ => "consumer",

@@ -1,6 +1,6 @@
 //! A ring's state as JSON.
 
-use super::describe::{messages, parking, parties, state, wait_backend};
+use super::describe::{messages, orphans, parking, parties, state, wait_backend};
 use crate::place;
 use crate::stream::format;
 use annulus::{Backing, End, Messages, Reading, Status};
@@ -34,6 +34,9 @@ pub fn ring(name: &str, backing: Backing, status: &Status) -> Value {
         "consumer": only(&status.consumers, status.consumer_places),
         "consumers": all(&status.consumers),
         "consumer_places": status.consumer_places,
+        // What becomes of what dead consumers have in hand, where many consume.
+        "orphans": orphans(status.orphans),
+        "dropped": status.dropped,
         "parking": parking(status.parking),
         "wait_backend": wait_backend(status.wait_backend),
         "schema": status.schema.to_string(),
@@ -47,12 +50,16 @@ pub fn ring(name: &str, backing: Backing, status: &Status) -> Value {
 
 fn end(end: &End) -> Value {
     json!({
+        "place": end.place,
         "state": state(end.state),
+        "stopped": end.stopped,
         // Nobody was ever there: no process to name.
         "pid": (end.pid != 0).then_some(end.pid),
         "generation": end.generation,
         "asleep": end.asleep,
         "closed": end.closed,
+        // Claimed and not committed or released; slots, or bytes of records.
+        "holds": end.holds,
         // Null but for readers of a broadcast.
         "reading": end.reading.map(reading),
     })

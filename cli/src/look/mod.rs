@@ -1,6 +1,6 @@
 //! `ls`, `stat` and `rm`: rings seen from outside. Nothing here takes part in a ring.
 
-mod describe;
+pub mod describe;
 mod json;
 
 use crate::args::{LsArgs, RmArgs, StatArgs};

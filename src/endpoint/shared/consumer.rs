@@ -6,7 +6,7 @@ use super::batch::SharedDrain;
 use super::deliveries::Deliveries;
 use super::sample::SharedSample;
 use crate::error::{EndpointError, PopError, TryPopError};
-use crate::ring::shared::head;
+use crate::ring::shared::{head, repair};
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
 use std::marker::PhantomData;
@@ -204,6 +204,13 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     /// Whether the message taken last had been in the hands of a consumer that died, which may have dealt with it.
     pub fn redelivered(&self) -> bool {
         self.deliveries.hands.redelivered
+    }
+
+    /// How many messages were dropped since the ring was made, by everybody: they were in the hands of consumers that
+    /// died, and the ring is one that does not deliver those again ([`Orphans::Drop`](crate::Orphans::Drop)). If who drops
+    /// is killed as well, one of them may not be counted.
+    pub fn dropped(&self) -> u64 {
+        repair::dropped(self.deliveries.hands.view.control())
     }
 
     /// Slots of the ring.

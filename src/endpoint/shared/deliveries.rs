@@ -12,7 +12,7 @@ use crate::layout::control::CLOSED_BY_CONSUMER;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::shared::head::{self, Nothing};
-use crate::ring::shared::{Run, tail};
+use crate::ring::shared::{Run, repair, tail};
 use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
@@ -101,12 +101,12 @@ impl Hands {
             };
             let again = match nothing {
                 Nothing::Corrupt(_) => false,
-                Nothing::Drained => self.adopt(true),
+                Nothing::Drained => self.adopt(true, signal),
                 Nothing::Empty { .. }
                     if care != Clearing::NowAndThen || self.mender.now_and_then() =>
                 {
                     match self.mend() {
-                        Ok(mended) => mended || self.adopt(care == Clearing::AtOnce),
+                        Ok(mended) => mended || self.adopt(care == Clearing::AtOnce, signal),
                         Err(e) => return Found::Nothing(Nothing::Corrupt(e)),
                     }
                 }
@@ -134,10 +134,15 @@ impl Hands {
 
     /// Takes over what a consumer that died had in hand, if there is something; looked for now and then only, unless
     /// it is to be `now`.
-    fn adopt(&mut self, now: bool) -> bool {
+    fn adopt(&mut self, now: bool, signal: &Signal) -> bool {
         let (lane, control) = (self.view.lane(), self.view.control());
+        let dropped = repair::dropped(control);
         self.run = self.orphans.adopt(&lane, control, self.seat.entry(), now);
         self.redelivered |= !self.run.is_empty();
+        if repair::dropped(control) != dropped {
+            // There is room where dropped messages were.
+            let _ = signal.notify(&control.producer_sleep.0);
+        }
         !self.run.is_empty()
     }
 }
@@ -156,7 +161,7 @@ impl Deliveries {
                 redelivered: !run.is_empty(),
                 run,
                 mender: Mender::new(&seat),
-                orphans: Orphans::new(&seat, geometry.capacity),
+                orphans: Orphans::new(&seat, segment),
                 view,
                 seat,
             },

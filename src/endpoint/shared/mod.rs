@@ -5,7 +5,7 @@ mod claims;
 mod consumer;
 mod deliveries;
 mod loan;
-mod orphans;
+pub(super) mod orphans;
 mod producer;
 mod sample;
 

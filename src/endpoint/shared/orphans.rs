@@ -1,4 +1,4 @@
-//! Messages that were in the hands of consumers that died, and are to be delivered again.
+//! Messages that were in the hands of consumers that died, and are to be delivered again, or dropped.
 
 use super::super::seat::{Seat, Side};
 use super::super::table::Others;
@@ -26,10 +26,12 @@ pub(super) struct Orphans {
     /// Whether something was seen that could not be taken over yet.
     waiting: bool,
     capacity: u64,
+    /// Whether the ring drops them.
+    drops: bool,
 }
 
 /// What the dead owner of `entry` has left. The tokens of `entry` and of `mine` are the caller's.
-fn estate_of(
+pub(crate) fn estate_of(
     lane: &Lane<'_>,
     control: &Control,
     capacity: u64,
@@ -69,11 +71,16 @@ pub(super) fn take_seat(
         }
     }
     let admin = loop_for_admin(&consumers)?;
+    let drops = segment.checked.drops;
     let mut run = Run::NONE;
     let inherit = |entry: &Participant| {
         let estate = look(entry);
-        if estate.settled {
+        if drops {
+            repair::give_up(lane, control, capacity, estate.run);
+        } else if estate.settled {
             run = estate.run;
+        }
+        if estate.settled {
             announce::announce(entry, run.next, run.len());
         }
         estate.settled
@@ -103,13 +110,14 @@ fn loop_for_admin(consumers: &Side) -> Result<Option<crate::segment::Token>, End
 }
 
 impl Orphans {
-    /// For the owner of `seat`.
-    pub(super) fn new(seat: &Seat, capacity: u64) -> Self {
+    /// For the owner of `seat` in `segment`.
+    pub(super) fn new(seat: &Seat, segment: &Segment) -> Self {
         Self {
             consumers: seat.consumer_side(),
             next_ns: 0,
             waiting: false,
-            capacity,
+            capacity: segment.checked.geometry.capacity,
+            drops: segment.checked.drops,
         }
     }
 
@@ -118,8 +126,8 @@ impl Orphans {
         self.waiting
     }
 
-    /// Takes over what one of those who died had in hand. Looks now and then, unless it is to be `now`. `mine` is the
-    /// entry of this consumer, which has nothing in hand.
+    /// Takes over what one of those who died had in hand; nothing where that is dropped, which this does. Looks now and
+    /// then, unless it is to be `now`. `mine` is the entry of this consumer, which has nothing in hand.
     pub(super) fn adopt(
         &mut self,
         lane: &Lane<'_>,
@@ -173,8 +181,10 @@ impl Orphans {
             let mut run = Run::NONE;
             let take = |entry: &Participant| {
                 let estate = estate_of(lane, control, self.capacity, &self.consumers, entry, mine);
-                run = estate.run;
-                if !run.is_empty() {
+                if self.drops {
+                    repair::give_up(lane, control, self.capacity, estate.run);
+                } else if !estate.run.is_empty() {
+                    run = estate.run;
                     announce::announce(mine, run.next, run.len());
                 }
                 self.waiting |= !estate.settled;

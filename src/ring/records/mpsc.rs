@@ -75,6 +75,41 @@ pub(crate) fn is_settled(
     not_behind(begin, taken()) || not_behind(taken(), end)
 }
 
+/// The same, where everything below the position `finished` is known to be a record or padding.
+pub(crate) fn is_settled_below(control: &Control, finished: u64, entry: &Participant) -> bool {
+    // Relaxed, both: the token orders the owner's words.
+    let from = entry.announce.load(Relaxed);
+    let len = entry.announce_len.load(Relaxed);
+    // What the dead owner has claimed lies below the tail, and in what it has announced.
+    let not_behind = |end: u64| finished.wrapping_sub(end) as i64 >= 0;
+    not_behind(tail(control)) || not_behind(from.wrapping_add(len))
+}
+
+/// How many bytes of what was `announced` are claimed and unfinished. For people.
+pub(crate) fn unfinished(
+    words: &impl Words,
+    control: &Control,
+    shape: Shape,
+    announced: (u64, u64),
+) -> u64 {
+    let (from, len) = announced;
+    // Relaxed: see above.
+    let taken = control.head.0.taken.load(Relaxed);
+    // As distances from what was taken: at most a ring, if nobody lies.
+    let claimed = tail(control).wrapping_sub(taken).min(shape.capacity);
+    let end = (from.wrapping_add(len).wrapping_sub(taken) as i64).clamp(0, claimed as i64) as u64;
+    let mut at = (from.wrapping_sub(taken) as i64).clamp(0, claimed as i64) as u64;
+    while len > 0 && at < end {
+        // Relaxed: see above.
+        let word = words.at(taken.wrapping_add(at)).load(Relaxed);
+        if !record::is_header(word) {
+            return end - at;
+        }
+        at += shape.total(record::len(word));
+    }
+    0
+}
+
 /// Bytes of the ring that belong to one producer until it commits them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {

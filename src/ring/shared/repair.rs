@@ -12,6 +12,9 @@
 //! Making a tombstone is one compare-exchange that only one repairer wins, so it needs no lock. Taking over does:
 //! two may not announce the same position at a time, each finding nobody else. Both survive the repairer's death at
 //! any instruction: nothing is half done, and what it had taken over is announced.
+//!
+//! A ring may be made so that what dead consumers had in hand is dropped instead: it is released where it would have
+//! been taken over, under the same lock ([`give_up`]).
 
 use super::super::announce::{Announcements, is_announced_alive};
 use super::super::words::Words;
@@ -96,6 +99,60 @@ fn is_in_hand(words: &impl Words, position: u64) -> bool {
     // Acquire P1: pairs with the Release of the producer: the payload is there for a new owner.
     let found = words.at(position).load(Acquire);
     found == word::ready(position) || found == word::skip(position)
+}
+
+/// Releases `run`, which consumers that died had in hand, undelivered, and gives how many messages that were. For the
+/// holder of the admin token, who found it by [`estate`]: nobody else stores to these words.
+pub(crate) fn give_up(words: &impl Words, control: &Control, capacity: u64, mut run: Run) -> u64 {
+    let mut dropped = 0;
+    while !run.is_empty() {
+        let is_message = !run.is_skipped(words);
+        run.release(words, capacity);
+        if is_message {
+            // Relaxed: for people. Behind the release: whoever dies in between has counted one too few.
+            control.head.0.dropped.fetch_add(1, Relaxed);
+            dropped += 1;
+        }
+    }
+    dropped
+}
+
+/// How many messages were dropped since creation.
+pub(crate) fn dropped(control: &Control) -> u64 {
+    // Relaxed: for people.
+    control.head.0.dropped.load(Relaxed)
+}
+
+/// How many slots of `announced` its producer has claimed and not committed. For people.
+pub(crate) fn unfinished(
+    words: &impl Words,
+    control: &Control,
+    capacity: u64,
+    announced: (u64, u64),
+) -> u64 {
+    let tail = tail::tail(control).0;
+    let is_unfinished = |position: &u64| {
+        // Relaxed: see above.
+        let found = words.at(*position).load(Relaxed);
+        distance(tail, *position) > 0 && found == word::free(*position)
+    };
+    positions(announced, capacity).filter(is_unfinished).count() as u64
+}
+
+/// How many messages of `announced` are in its consumer's hands. For people.
+pub(crate) fn in_hand(
+    words: &impl Words,
+    control: &Control,
+    capacity: u64,
+    announced: (u64, u64),
+) -> u64 {
+    let head = head::head(control);
+    let is_in_hand = |position: &u64| {
+        // Relaxed: see above.
+        let found = words.at(*position).load(Relaxed);
+        head.wrapping_sub(*position) as i64 > 0 && found == word::ready(*position)
+    };
+    positions(announced, capacity).filter(is_in_hand).count() as u64
 }
 
 /// Whether something of `announced` is in its consumer's hands: as they are released in order, the last. A hint.

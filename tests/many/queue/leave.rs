@@ -3,6 +3,7 @@
 use super::ends::{Rx, Shared, Tx};
 use super::{Model, Slot};
 use annulus::{EndpointError, Peer, PopError, TryPopError, TryPushError};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 impl<K: Shared> Model<K> {
@@ -56,6 +57,9 @@ impl<K: Shared> Model<K> {
                 .count()
         };
         assert_eq!(dead(self), 1);
+        if self.drops {
+            return self.drop_all(orphans);
+        }
         let r = self.rx();
         let until = Instant::now() + Duration::from_secs(20);
         while dead(self) > 0 || orphans.iter().any(|p| self.slots[p] != Slot::Skip) {
@@ -89,6 +93,46 @@ impl<K: Shared> Model<K> {
         }
         // So that nobody is told of old news.
         self.rxs[r] = None;
+        self.check();
+    }
+
+    /// The same where the ring drops: nobody gets it. A consumer without work sees to that, or somebody who takes no part.
+    fn drop_all(&mut self, orphans: VecDeque<u64>) {
+        let messages = orphans.iter().filter(|p| self.slots[*p] != Slot::Skip);
+        let messages = messages.count() as u64;
+        self.dropped += messages;
+        if self.rng.below(2) == 0 {
+            let done = self.ring.repair().expect("the kernel answers");
+            assert_eq!((done.dropped, done.is_complete()), (messages, true));
+            // Whoever comes buries the dead one.
+            drop(K::rx(&self.ring).expect("one place more"));
+        } else {
+            let r = self.rx();
+            let until = Instant::now() + Duration::from_secs(20);
+            let settled = |model: &Self| {
+                let status = model.ring.status().expect("the kernel answers");
+                let dead = status.consumers.iter().any(|end| end.state == Peer::Died);
+                status.dropped == model.dropped && !dead
+            };
+            while !settled(self) {
+                assert!(Instant::now() < until, "{orphans:?} were not dropped");
+                let soon = Instant::now() + Duration::from_millis(2);
+                let rx = self.rxs[r].as_mut().expect("attached");
+                match rx.pop_until(self.shape.size, soon) {
+                    Ok(bytes) => {
+                        let next = self.next(r, false).ok().map(|(_, bytes)| bytes);
+                        assert_eq!(Some(bytes), next);
+                    }
+                    Err(e) => {
+                        assert_eq!(e, PopError::TimedOut);
+                        assert_eq!(self.find(r, 1), None);
+                    }
+                }
+            }
+        }
+        for position in orphans {
+            self.slots.remove(&position);
+        }
         self.check();
     }
 

@@ -13,7 +13,7 @@ mod take;
 
 use crate::cargo::{Cargo, Typed};
 use crate::common::rng::{self, Rng, SeedOnFailure};
-use annulus::{Backing, Mpmc, Mpsc, Parking, Peer, Ring, Spmc};
+use annulus::{Backing, Mpmc, Mpsc, Options, Orphans, Parking, Peer, Ring, Spmc};
 use ends::{Rx, Shared, Tx};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,13 +49,19 @@ struct Model<K: Shared> {
     tail: u64,
     head: u64,
     closed: bool,
+    /// Whether what is left in hands is dropped, and how many messages were.
+    drops: bool,
+    dropped: u64,
     /// Number of the next message.
     serial: u64,
     rng: Rng,
 }
 
+/// What is done to the options of a ring.
+type With<K> = fn(Options<K>) -> Options<K>;
+
 impl<K: Shared> Model<K> {
-    fn new(shape: Shape, seed: u64) -> Self {
+    fn new(shape: Shape, with: With<K>, seed: u64) -> Self {
         // One place more, so that the place of one that is taken for dead is not needed.
         let more = u32::from(K::MANY.1);
         let options = K::options(
@@ -64,7 +70,7 @@ impl<K: Shared> Model<K> {
             shape.consumers as u32 + more,
             shape.size,
         );
-        let ring = options
+        let ring = with(options)
             .backing(Backing::Memfd)
             .capacity(shape.capacity)
             .start_position(shape.start)
@@ -81,6 +87,8 @@ impl<K: Shared> Model<K> {
             tail: 0,
             head: 0,
             closed: false,
+            drops: ring.status().expect("the kernel answers").orphans == Orphans::Drop,
+            dropped: 0,
             serial: 0,
             rng: Rng::new(seed),
             ring,
@@ -224,6 +232,7 @@ impl<K: Shared> Model<K> {
             }
             assert!(!rx.redelivered(), "nobody died");
         }
+        assert_eq!(status.dropped, self.dropped);
         let died = |end: &&annulus::End| end.state == Peer::Died;
         assert_eq!(status.consumers.iter().find(died), None);
         assert_eq!(status.producers.iter().find(died), None);
@@ -252,6 +261,10 @@ const OPERATIONS: usize = 4_000;
 
 /// Every capacity, three start positions, three sizes: 216,000 operations on bytes, 72,000 on typed messages.
 fn case<K: Shared>(number: u64) {
+    case_with::<K>(number, |options| options);
+}
+
+fn case_with<K: Shared>(number: u64, with: With<K>) {
     let seed = rng::seed();
     let _told = SeedOnFailure(seed);
     let mut seeds = Rng::new(seed ^ number);
@@ -285,7 +298,7 @@ fn case<K: Shared>(number: u64) {
                     size: *size,
                     parking: seeds.pick(&parking),
                 };
-                let mut model = Model::<K>::new(shape, seeds.next());
+                let mut model = Model::<K>::new(shape, with, seeds.next());
                 (0..OPERATIONS).for_each(|_| model.step());
                 model.close();
             }
@@ -306,6 +319,12 @@ fn one_producer_and_many_consumers_share_a_queue_of_bytes() {
 #[test]
 fn many_producers_and_many_consumers_share_a_queue_of_bytes() {
     case::<Mpmc<[u8]>>(3);
+}
+
+#[test]
+fn what_is_left_in_hands_is_dropped_where_the_ring_says_so_and_nothing_else() {
+    case_with::<Spmc<[u8]>>(7, |options| options.orphans(Orphans::Drop));
+    case_with::<Mpmc<Typed>>(8, |options| options.orphans(Orphans::Drop));
 }
 
 #[test]
