@@ -46,6 +46,7 @@ mod wait;
 pub use control::directory::{Listed, inspect, list, unlink};
 pub use control::observe::{Observer, Seen, observe};
 pub use control::snapshot::{End, Messages, Parties, Reading, Status};
+pub use control::watch::Watch;
 pub use endpoint::records::{
     Message, RecordConsumer, RecordDrain, RecordLoan, RecordProducer, RecordSample,
 };
@@ -59,7 +60,7 @@ pub use endpoint::{
 };
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
-    OsError, PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError,
+    OsError, PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError, WatchError,
 };
 pub use segment::{Backing, HugePages, Pages};
 pub use wait::strategy::Wait;

@@ -5,3 +5,4 @@
 pub(crate) mod directory;
 pub(crate) mod observe;
 pub(crate) mod snapshot;
+pub(crate) mod watch;

@@ -290,11 +290,10 @@ impl Seat {
     /// speaks of its predecessor, so that a failure on the way changes nothing.
     pub(crate) fn settle(&mut self) {
         let entry = self.entry();
-        let pid = process::pid();
-        let start_time = process::start_time(pid).unwrap_or(0);
+        let start_time = process::start_time().unwrap_or(0);
         // Relaxed, all four: for people; published by the state below.
         entry.role.store(self.role, Relaxed);
-        entry.pid.store(pid, Relaxed);
+        entry.pid.store(process::pid(), Relaxed);
         entry.start_time.store(start_time, Relaxed);
         entry.generation.fetch_add(1, Relaxed);
         // Release T1: the fields above are visible to whoever acquires the state.

@@ -5,11 +5,13 @@
 //! was wrong ([`Corrupt`]).
 
 mod outcome;
+mod watch;
 
 pub use crate::ring::corrupt::{Corrupt, CorruptWord};
 pub use outcome::{
     PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError,
 };
+pub use watch::WatchError;
 use std::fmt;
 use std::io;
 

@@ -19,6 +19,7 @@ pub(crate) mod locks;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;
 pub(crate) mod mmap;
+pub(crate) mod pidfd;
 pub(crate) mod posix_sem;
 pub(crate) mod process;
 pub(crate) mod random;

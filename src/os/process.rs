@@ -85,10 +85,15 @@ fn wiped_page() -> Option<*mut AtomicU64> {
     Some(page.cast())
 }
 
-/// When the process started, in clock ticks since boot. Together with the pid it names one process.
-/// `None` if there is no such process to be seen.
-pub(crate) fn start_time(pid: u32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+/// When this process started, in clock ticks since boot. Together with the pid it names one process. `None` without
+/// `/proc`.
+pub(crate) fn start_time() -> Option<u64> {
+    // Not by number: `/proc` may count in another pid namespace than this process.
+    start_time_of("self")
+}
+
+fn start_time_of(process: &str) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{process}/stat")).ok()?;
     start_time_in(&stat)
 }
 
@@ -171,11 +176,12 @@ mod tests {
 
     #[test]
     fn a_younger_process_started_no_earlier_and_a_dead_one_is_gone() {
-        let ours = start_time(pid()).unwrap();
+        let ours = start_time().unwrap();
+        assert_eq!(start_time_of(&pid().to_string()), Some(ours));
         let child = Child::that(|| true);
-        let child_pid = child.pid();
-        assert!(start_time(child_pid).unwrap() >= ours);
+        let child_pid = child.pid().to_string();
+        assert!(start_time_of(&child_pid).unwrap() >= ours);
         child.kill();
-        assert_eq!(start_time(child_pid), None);
+        assert_eq!(start_time_of(&child_pid), None);
     }
 }

@@ -220,4 +220,35 @@ mod tests {
         eventually("death releases", || !one.is_held(ADMIN).unwrap());
         one.try_hold(ADMIN).unwrap().expect("free").release();
     }
+
+    #[test]
+    fn a_forked_child_holds_none_of_its_parent_s_semaphores_and_lets_go_of_none() {
+        let key = unique_key(78);
+        let set = SemSet::create(key, keyed::semaphores(ADMIN), 0o600).unwrap();
+        let shm = sysv_shm::create(key, 4096, 0o600).unwrap();
+        let tokens = Tokens::sems(set, shm);
+        let _cleanup = Cleanup(|| {
+            let _ = set.remove();
+            let _ = sysv_shm::remove(shm);
+        });
+        let token = tokens.try_hold(ADMIN).unwrap().expect("free");
+        let Token::Sem { held, index, .. } = &token else {
+            panic!("semaphores");
+        };
+        assert!(held.has(*index));
+        let _child = Child::that(|| {
+            let believed = held.has(*index);
+            let copy = Token::Sem {
+                set,
+                index: *index,
+                held: Arc::clone(held),
+            };
+            copy.release();
+            // Without the set nothing but that note and the segment's users tell.
+            !believed && set.value(*index).is_ok_and(|value| value == 1)
+        });
+        assert!(tokens.is_held(ADMIN).unwrap());
+        token.release();
+        assert!(!tokens.is_held(ADMIN).unwrap());
+    }
 }
