@@ -80,7 +80,9 @@ impl Watch {
     /// # Errors
     /// When the kernel does not answer.
     pub fn wait_until(&self, deadline: Instant) -> Result<bool, OsError> {
-        let left = deadline.saturating_duration_since(Instant::now()).as_nanos();
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_nanos();
         let left_ns = u64::try_from(left).unwrap_or(u64::MAX);
         let at_ns = clock::monotonic_ns().saturating_add(left_ns);
         pidfd::has_ended_by(self.pidfd.as_fd(), at_ns)

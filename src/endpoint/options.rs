@@ -7,7 +7,7 @@ use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::layout::geometry::{Geometry, Places, RECORD_START};
 use crate::layout::header;
 use crate::layout::word::POSITION_LIMIT;
-use crate::os::membarrier;
+use crate::os::{membarrier, process};
 use crate::segment::{self, Backing, Expect, HugePages, Place, Plan};
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -40,6 +40,16 @@ pub enum WaitBackend {
     Semaphore,
 }
 
+/// Whose a ring may be that is opened by its name.
+#[derive(Clone, Copy, Debug, Default)]
+enum OwnedBy {
+    /// This process's user, or whom a ring that is made is given to.
+    #[default]
+    Us,
+    User(u32),
+    Anyone,
+}
+
 /// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
 const RACES: u32 = 64;
 /// How long to let others get on with it between two such attempts.
@@ -67,6 +77,7 @@ pub struct Options<K> {
     mode: u32,
     uid: Option<u32>,
     gid: Option<u32>,
+    owned_by: OwnedBy,
     prefault: bool,
     lock: bool,
     huge_pages: HugePages,
@@ -103,6 +114,7 @@ impl<K> Options<K> {
             mode: 0o600,
             uid: None,
             gid: None,
+            owned_by: OwnedBy::default(),
             prefault: true,
             lock: false,
             huge_pages: HugePages::default(),
@@ -204,6 +216,26 @@ impl<K: Kind> Options<K> {
     /// The user and group that shall own the ring; `None` leaves the creator's. Needs privileges.
     pub fn owner(mut self, uid: Option<u32>, gid: Option<u32>) -> Self {
         (self.uid, self.gid) = (uid, gid);
+        self
+    }
+
+    /// The user whose ring is meant, when one is opened by its name: a ring of another user is refused, and that is an
+    /// [`OpenError::Mismatch`] of the field `owner`. Default: the user that [`owner`](Options::owner) gives rings to,
+    /// else this process's effective user, also for root.
+    ///
+    /// Anybody may take a free name before the right one comes, and whoever owns a ring can read and forge messages and
+    /// stop them. A System V ring belongs to who made it, whatever owner that one has named, unless root made it. A
+    /// descriptor that is [handed over](Options::open_descriptor) is not asked for its owner: whoever passes it
+    /// vouches for it.
+    pub fn owned_by(mut self, uid: u32) -> Self {
+        self.owned_by = OwnedBy::User(uid);
+        self
+    }
+
+    /// Any user's ring will do, when one is opened by its name. For tools, and for rings of which the mode alone shall
+    /// say who takes part, in a directory where strangers cannot make files.
+    pub fn owned_by_anyone(mut self) -> Self {
+        self.owned_by = OwnedBy::Anyone;
         self
     }
 
@@ -337,6 +369,11 @@ impl<K: Kind> Options<K> {
                 None => (0, "bytes".to_owned()),
             }),
             schema: self.schema,
+            owner: match self.owned_by {
+                OwnedBy::Us => Some(self.uid.unwrap_or_else(process::effective_uid)),
+                OwnedBy::User(uid) => Some(uid),
+                OwnedBy::Anyone => None,
+            },
             prefault: self.prefault,
             lock: self.lock,
             sems: true,

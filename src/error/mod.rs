@@ -11,9 +11,9 @@ pub use crate::ring::corrupt::{Corrupt, CorruptWord};
 pub use outcome::{
     PopError, PushError, ReadError, TooLong, TryPopError, TryPushError, TryReadError,
 };
-pub use watch::WatchError;
 use std::fmt;
 use std::io;
+pub use watch::WatchError;
 
 /// A kernel call that failed.
 #[derive(Debug)]

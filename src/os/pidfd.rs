@@ -41,7 +41,11 @@ pub(crate) fn is_one(fd: BorrowedFd<'_>) -> Result<bool, OsError> {
             // A process, but not a child of ours.
             Some(libc::ECHILD) => Ok(true),
             Some(libc::EBADF) => Ok(false),
-            _ => Err(OsError::new("waitid (P_PIDFD)", super::file::shown_fd(fd), e)),
+            _ => Err(OsError::new(
+                "waitid (P_PIDFD)",
+                super::file::shown_fd(fd),
+                e,
+            )),
         },
     }
 }

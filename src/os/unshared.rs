@@ -172,7 +172,8 @@ impl Unshared {
                 if BEGUN.load(SeqCst) == before {
                     return Ok(own);
                 }
-                // A child may have a copy that it does not know of.
+                // A child may have a copy that it does not know of; nothing hangs on it. The kernel copies
+                // descriptors first and memory later, so only a thread that is held up here is so unlucky.
             }
             std::thread::sleep(PAUSE);
         }
@@ -225,7 +226,7 @@ impl Drop for Unshared {
 mod tests {
     use super::*;
     use crate::os::memfd;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsFd, AsRawFd};
 
     fn open() -> Unshared {
         Unshared::open(|| memfd::create("annulus-test", false)).unwrap()
@@ -274,6 +275,41 @@ mod tests {
             drop(inherited);
             same && own.iter().all(|own| number(own).is_some_and(is_open))
         }));
+    }
+
+    #[test]
+    fn a_descriptor_of_which_a_child_may_have_a_copy_is_not_used() {
+        let mut made = Vec::new();
+        let own = Unshared::open(|| {
+            let fd = memfd::create("annulus-test", false)?;
+            let number = fd.as_raw_fd();
+            if made.is_empty() {
+                assert!(in_a_child(|| is_open(number)), "not entered yet");
+            }
+            made.push(crate::os::file::facts(fd.as_fd())?.ino);
+            Ok(fd)
+        })
+        .unwrap();
+        let ino = crate::os::file::facts(own.get().unwrap()).unwrap().ino;
+        assert!(made.len() > 1 && made.last() == Some(&ino) && made[0] != ino);
+    }
+
+    #[test]
+    fn nothing_is_made_while_a_fork_is_under_way() {
+        before_fork();
+        let over = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                over.store(1, SeqCst);
+                in_parent();
+            });
+            let own = Unshared::open(|| {
+                assert_eq!(over.load(SeqCst), 1);
+                memfd::create("annulus-test", false)
+            });
+            assert!(own.unwrap().get().is_some());
+        });
     }
 
     #[test]

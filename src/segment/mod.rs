@@ -13,6 +13,7 @@ mod lane;
 mod memory;
 mod name;
 mod open;
+mod owner;
 mod plan;
 mod remove;
 mod strip;

@@ -111,16 +111,24 @@ pub fn heir(args: &Args) {
     });
     let stray = Stray(pid);
     let state = || ring.status().expect("status").consumers[0].state;
-    eventually("the child has its end", || page.get(0) == 1 || !stray.lives());
+    eventually("the child has its end", || {
+        page.get(0) == 1 || !stray.lives()
+    });
     assert_eq!(state(), Peer::Alive);
     let occupied = ring.consumer().expect_err("the child has it");
-    assert!(occupied.to_string().contains(&pid.to_string()), "{occupied}");
+    assert!(
+        occupied.to_string().contains(&pid.to_string()),
+        "{occupied}"
+    );
     page.set(1, 1);
     eventually("it has it again", || page.get(0) == 2 || !stray.lives());
     assert_eq!(state(), Peer::Alive);
     drop(stray);
     eventually("its death is seen", || state() == Peer::Died);
-    assert_eq!(ring.status().expect("status").producers[0].state, Peer::Alive);
+    assert_eq!(
+        ring.status().expect("status").producers[0].state,
+        Peer::Alive
+    );
     assert_eq!(take(|| ring.consumer()).predecessor(), Peer::Died);
     child::report("well");
 }

@@ -22,6 +22,8 @@ fn a_child_plays_the_role_it_was_given() {
         ("leaver", forked::leaver),
         ("raw clone", forked::clones),
         ("torn", torn::role),
+        ("looks", torn::looks),
+        ("first", torn::first),
         ("spawns", exec::spawns),
         ("execs", exec::execs),
         ("unshared owner", namespaces::owner),
