@@ -300,7 +300,8 @@ impl<K: Kind> Options<K> {
     ///
     /// # Errors
     /// [`OpenError::NotFound`]; [`OpenError::NotARing`] if something else has the name;
-    /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for.
+    /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for; `owner` if it is another user's
+    /// ([`owned_by`](Options::owned_by)).
     pub fn open(&self) -> Result<Ring<K>, OpenError> {
         let place = self
             .place()

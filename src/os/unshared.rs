@@ -17,7 +17,7 @@
 //! child's own that has the same entry and the same number.
 
 use crate::error::OsError;
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, fence};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -46,9 +46,8 @@ impl Piece {
     }
 
     fn next(&self) -> Option<&'static Piece> {
-        // SAFETY: null, or a piece that was leaked by `grown` and is never freed. SeqCst is more than its contents
-        // need.
-        unsafe { self.next.load(SeqCst).as_ref() }
+        // SAFETY: null, or a piece that was leaked by `grown` and is never freed. Acquire: its contents.
+        unsafe { self.next.load(Acquire).as_ref() }
     }
 
     /// The next piece, made if there is none.
@@ -57,7 +56,7 @@ impl Piece {
             return next;
         }
         let new = Box::into_raw(Box::new(Piece::new()));
-        match (self.next).compare_exchange(ptr::null_mut(), new, SeqCst, SeqCst) {
+        match (self.next).compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             // SAFETY: just made, leaked from here on.
             Ok(_) => unsafe { &*new },
             Err(theirs) => {
@@ -100,23 +99,26 @@ fn close(fd: i32) {
 }
 
 extern "C" fn before_fork() {
-    BEGUN.fetch_add(1, SeqCst);
+    BEGUN.fetch_add(1, Relaxed);
+    // SeqCst: before the kernel copies what this process has; see `Unshared::open`.
+    fence(SeqCst);
 }
 
 extern "C" fn in_parent() {
-    OVER.fetch_add(1, SeqCst);
+    // Release: after the beginning that it belongs to.
+    OVER.fetch_add(1, Release);
 }
 
 /// Async-signal-safe: loads, stores and `close`. This process has one thread.
 extern "C" fn in_child() {
     // Also those that other threads of the parent had begun: they are nothing to this process.
-    OVER.store(BEGUN.load(SeqCst), SeqCst);
+    OVER.store(BEGUN.load(Relaxed), Relaxed);
     let mut piece = Some(&REGISTER);
     while let Some(at) = piece {
         for entry in &at.entries {
-            let seen = entry.load(SeqCst);
+            let seen = entry.load(Relaxed);
             if let Some(fd) = number(seen) {
-                entry.store(emptied(seen), SeqCst);
+                entry.store(emptied(seen), Relaxed);
                 close(fd);
             }
         }
@@ -127,9 +129,10 @@ extern "C" fn in_child() {
 /// Installs the handlers, the first time. Twice does no harm, when two threads are the first; so nobody need wait
 /// for anybody, and no child can inherit half an installation.
 fn watch_forks() -> Result<(), OsError> {
-    if WATCHED.load(SeqCst) == 0 {
-        // The C library lets nobody install handlers while a fork is under way: one that has not called
-        // `before_fork` is over before this returns.
+    if WATCHED.load(Acquire) == 0 {
+        // The C library lets nobody install handlers from the last call before a fork to its end. So a fork that
+        // has not called `before_fork` is over before this returns; or it is still calling somebody else's handler
+        // (glibc from 2.37 on), and its child may keep a copy of the very first descriptor.
         // SAFETY: three functions of this library, which a program that unloads it takes away with it.
         let code =
             unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
@@ -137,7 +140,7 @@ fn watch_forks() -> Result<(), OsError> {
             let error = io::Error::from_raw_os_error(code);
             return Err(OsError::new("pthread_atfork", "this process", error));
         }
-        WATCHED.store(1, SeqCst);
+        WATCHED.store(1, Release);
     }
     Ok(())
 }
@@ -145,8 +148,8 @@ fn watch_forks() -> Result<(), OsError> {
 /// How many forks there were, if none is under way.
 fn forks() -> Option<u64> {
     // In this order: what is equal then was so when the second was read.
-    let over = OVER.load(SeqCst);
-    (BEGUN.load(SeqCst) == over).then_some(over)
+    let over = OVER.load(Acquire);
+    (BEGUN.load(Acquire) == over).then_some(over)
 }
 
 /// A descriptor of this process alone. Closed when dropped, and in a child that fork makes before it returns there.
@@ -167,9 +170,9 @@ impl Unshared {
         for _ in 0..TRIES {
             if let Some(before) = forks() {
                 let own = Self::enter(make()?);
-                // SeqCst: either this sees that a fork has begun, or the child sees the entry.
+                // SeqCst: either this thread sees that a fork has begun, or the child sees the entry.
                 fence(SeqCst);
-                if BEGUN.load(SeqCst) == before {
+                if BEGUN.load(Relaxed) == before {
                     return Ok(own);
                 }
                 // A child may have a copy that it does not know of; nothing hangs on it. The kernel copies
@@ -190,7 +193,7 @@ impl Unshared {
                 let seen = entry.load(Relaxed);
                 let word = filled(seen, fd);
                 let free = number(seen).is_none();
-                if free && entry.compare_exchange(seen, word, SeqCst, Relaxed).is_ok() {
+                if free && entry.compare_exchange(seen, word, AcqRel, Relaxed).is_ok() {
                     return Self { entry, word };
                 }
             }
@@ -200,7 +203,7 @@ impl Unshared {
 
     /// The descriptor. `None` in a forked child, where it was closed.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
-        let fd = number(self.word).filter(|_| self.entry.load(SeqCst) == self.word)?;
+        let fd = number(self.word).filter(|_| self.entry.load(Acquire) == self.word)?;
         // SAFETY: still in the register, from which only `self` takes it in this process, when it is dropped.
         Some(unsafe { BorrowedFd::borrow_raw(fd) })
     }
@@ -212,7 +215,7 @@ impl Drop for Unshared {
         // such as a lock, is to be undone before.
         let empty = emptied(self.word);
         if (self.entry)
-            .compare_exchange(self.word, empty, SeqCst, SeqCst)
+            .compare_exchange(self.word, empty, AcqRel, Relaxed)
             .is_ok()
             && let Some(fd) = number(self.word)
         {
@@ -301,11 +304,11 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(20));
-                over.store(1, SeqCst);
+                over.store(1, Release);
                 in_parent();
             });
             let own = Unshared::open(|| {
-                assert_eq!(over.load(SeqCst), 1);
+                assert_eq!(over.load(Acquire), 1);
                 memfd::create("annulus-test", false)
             });
             assert!(own.unwrap().get().is_some());

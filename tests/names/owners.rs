@@ -4,8 +4,8 @@
 use crate::run_child;
 use crate::scratch::{Key, Scratch, backing_named, directory, is_root, shm_path, unique};
 use annulus::{
-    Backing, CreateError, OpenError, OpenOrCreateError, Options, Spsc, WaitBackend, broadcast,
-    inspect, list, spsc, unlink,
+    Backing, CreateError, OpenError, OpenOrCreateError, Options, Ring, Spsc, WaitBackend,
+    broadcast, inspect, list, spsc, unlink,
 };
 use std::fmt::Debug;
 use std::fs::{self, Permissions};
@@ -58,6 +58,24 @@ fn become_nobody() {
 struct Places {
     names: [(&'static str, String); 3],
     _gone: (Scratch, Key, Scratch),
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        // With all that belongs to it, should a test have failed.
+        self.each(|backing, name| {
+            let _ = unlink(backing, name);
+        });
+    }
+}
+
+/// A ring that is unlinked in the end, with its semaphores.
+struct Gone<'a>(&'a Ring<Spsc<u64>>);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.unlink();
+    }
 }
 
 impl Places {
@@ -259,6 +277,7 @@ fn a_system_v_ring_that_its_maker_gave_away_is_still_its_maker_s() {
             .wait_backend(WaitBackend::Semaphore)
     };
     let ours = options().create().expect("create");
+    let _gone = Gone(&ours);
     run_child("giver", &[&key.0.to_string(), &ours.instance().to_string()]);
     // SAFETY: integers, and a live buffer of the right type.
     let given_to = unsafe {
@@ -381,7 +400,9 @@ fn a_ring_whose_named_semaphores_are_another_user_s_is_refused() {
             .wait_backend(WaitBackend::Semaphore)
     };
     let ring = options().create().expect("create");
+    let _gone = Gone(&ring);
     let path = format!("/dev/shm/sem.annulus.{:016x}.p", ring.instance());
+    let _semaphore = Scratch(path.clone().into());
     chown(&path, Some(NOBODY), None).expect("chown");
     for asked in [options(), options().owned_by_anyone()] {
         match asked.open() {
@@ -395,7 +416,6 @@ fn a_ring_whose_named_semaphores_are_another_user_s_is_refused() {
     }
     ring.unlink().expect("unlink");
     assert!(Path::new(&path).exists(), "not the ring's, left alone");
-    fs::remove_file(&path).expect("remove");
 }
 
 #[test]
@@ -408,6 +428,7 @@ fn a_broadcast_of_two_objects_is_checked_like_any_ring() {
     let options = || broadcast::<u64>(&name).capacity(4).read_only_readers(true);
     let ring = options().create().expect("create");
     let data = format!("/dev/shm/annulus.{:016x}.data", ring.instance());
+    let _data = Scratch(data.clone().into());
     let owners = |control, messages| {
         chown(shm_path(&name), Some(control), None).expect("chown");
         chown(&data, Some(messages), None).expect("chown");
