@@ -29,6 +29,22 @@
 //!   outside the ring, or an endless loop. (A ring in a plain file or in `/dev/shm` can be truncated by
 //!   whoever may write it, and touching it is then a SIGBUS; a sealed memfd cannot.)
 //! * Pushing and popping allocate nothing and make no system call while nobody sleeps.
+//!
+//! # Forks
+//! An end belongs to the process that took it, whichever thread uses it and whoever is forked meanwhile. A child of
+//! `fork` neither holds nor keeps the ends of its parent: if the parent dies its end is free, although the child lives.
+//! An inherited end is of no use in the child, and dropping it there does nothing. Take ends after the fork.
+//!
+//! For this, the first call of a process that takes an end (`producer`, `consumer`, `reader`, `lossless_reader` of a
+//! [`Ring`]) installs handlers with `pthread_atfork`; a process that only opens or looks at rings has none. In the child
+//! they close descriptors and do nothing else. There are no signal handlers and no threads.
+//!
+//! | how a child is made | what it has of its parent's ends |
+//! |---|---|
+//! | `fork` | nothing |
+//! | `posix_spawn`, [`std::process::Command`], `fork` and exec | nothing once it has exec'd, which is at once |
+//! | a raw `clone` system call, `_Fork`, or `vfork`, each without exec | a copy: should the parent die, it looks alive until the child exits. System V rings are not affected |
+//! | exec of the owner itself | nothing: the owner has died. On System V rings it holds its end on until it exits |
 
 #![warn(missing_docs)]
 
@@ -47,6 +63,7 @@ pub use control::directory::{Listed, inspect, list, repair, unlink};
 pub use control::leftovers::{Leftover, LeftoverKind, leftovers};
 pub use control::observe::{Observer, Seen, observe};
 pub use control::snapshot::{End, Messages, Parties, Reading, Status};
+pub use control::watch::Watch;
 pub use endpoint::records::{
     Message, RecordConsumer, RecordDrain, RecordLoan, RecordProducer, RecordSample,
 };
@@ -62,7 +79,7 @@ pub use endpoint::{
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,
     OsError, PopError, PushError, ReadError, RepairError, TooLong, TryPopError, TryPushError,
-    TryReadError,
+    TryReadError, WatchError,
 };
 pub use segment::{Backing, HugePages, Pages};
 pub use wait::strategy::Wait;

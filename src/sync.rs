@@ -4,7 +4,9 @@
 //! name and surface in this place (`loom-tests/src/sync.rs`), so the protocols it checks are the files
 //! that ship. This file never holds protocol logic.
 
-pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+pub(crate) use core::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64, Ordering, compiler_fence, fence,
+};
 
 /// Tells the processor that this is a polling loop (`pause` on x86-64).
 #[inline(always)]

@@ -27,7 +27,7 @@ pub(super) fn place(backing: Backing, name: &str) -> Result<Place, OpenError> {
     })
 }
 
-/// Looks at the ring `name` without taking part in it. Its message type does not matter.
+/// Looks at the ring `name` without taking part in it. Its message type does not matter, nor whose it is.
 ///
 /// # Errors
 /// As [`Options::open`](crate::Options::open).
@@ -65,7 +65,8 @@ pub fn repair(backing: Backing, name: &str) -> Result<Repaired, RepairError> {
 }
 
 /// Removes the ring `name`: its name at once, its memory when nobody has it mapped any more. Processes that
-/// use it go on. Damaged and unfinished rings are removed; what is not a ring is not.
+/// use it go on. Damaged and unfinished rings are removed; what is not a ring is not. Whose it is does not matter, as
+/// far as the kernel lets this process remove it; what it points to is removed only if it has the same owner.
 ///
 /// # Errors
 /// As [`Options::open`](crate::Options::open), but for mismatches, which do not matter here.

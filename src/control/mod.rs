@@ -6,3 +6,4 @@ pub(crate) mod directory;
 pub(crate) mod leftovers;
 pub(crate) mod observe;
 pub(crate) mod snapshot;
+pub(crate) mod watch;

@@ -32,7 +32,8 @@ pub struct Observer {
     onlooker: Onlooker,
 }
 
-/// Begins to read the ring `name` in passing, with the oldest record that its consumer has not taken.
+/// Begins to read the ring `name` in passing, with the oldest record that its consumer has not taken. Whose it is does
+/// not matter.
 ///
 /// # Errors
 /// As [`Options::open`](crate::Options::open). [`OpenError::Mismatch`] for rings of slots, and for rings of

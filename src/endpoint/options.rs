@@ -7,7 +7,7 @@ use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::layout::geometry::{Geometry, Places, RECORD_START};
 use crate::layout::header;
 use crate::layout::word::POSITION_LIMIT;
-use crate::os::membarrier;
+use crate::os::{membarrier, process};
 use crate::segment::{self, Backing, Expect, HugePages, Place, Plan};
 use std::fmt::Display;
 use std::marker::PhantomData;
@@ -53,6 +53,16 @@ pub enum Orphans {
     Drop,
 }
 
+/// Whose a ring may be that is opened by its name.
+#[derive(Clone, Copy, Debug, Default)]
+enum OwnedBy {
+    /// This process's user, or whom a ring that is made is given to.
+    #[default]
+    Us,
+    User(u32),
+    Anyone,
+}
+
 /// How often [`Options::open_or_create`] tries again when a ring appears or vanishes under its hands.
 const RACES: u32 = 64;
 /// How long to let others get on with it between two such attempts.
@@ -80,6 +90,7 @@ pub struct Options<K> {
     mode: u32,
     uid: Option<u32>,
     gid: Option<u32>,
+    owned_by: OwnedBy,
     prefault: bool,
     lock: bool,
     huge_pages: HugePages,
@@ -117,6 +128,7 @@ impl<K> Options<K> {
             mode: 0o600,
             uid: None,
             gid: None,
+            owned_by: OwnedBy::default(),
             prefault: true,
             lock: false,
             huge_pages: HugePages::default(),
@@ -229,6 +241,26 @@ impl<K: Kind> Options<K> {
         self
     }
 
+    /// The user whose ring is meant, when one is opened by its name: a ring of another user is refused, and that is an
+    /// [`OpenError::Mismatch`] of the field `owner`. Default: the user that [`owner`](Options::owner) gives rings to,
+    /// else this process's effective user, also for root.
+    ///
+    /// Anybody may take a free name before the right one comes, and whoever owns a ring can read and forge messages and
+    /// stop them. A System V ring belongs to who made it, whatever owner that one has named, unless root made it. A
+    /// descriptor that is [handed over](Options::open_descriptor) is not asked for its owner: whoever passes it
+    /// vouches for it.
+    pub fn owned_by(mut self, uid: u32) -> Self {
+        self.owned_by = OwnedBy::User(uid);
+        self
+    }
+
+    /// Any user's ring will do, when one is opened by its name. For tools, and for rings of which the mode alone shall
+    /// say who takes part, in a directory where strangers cannot make files.
+    pub fn owned_by_anyone(mut self) -> Self {
+        self.owned_by = OwnedBy::Anyone;
+        self
+    }
+
     /// Whether to take all page faults before the first message. Default: yes. Memory is reserved at
     /// creation in any case.
     pub fn prefault(mut self, yes: bool) -> Self {
@@ -290,7 +322,8 @@ impl<K: Kind> Options<K> {
     ///
     /// # Errors
     /// [`OpenError::NotFound`]; [`OpenError::NotARing`] if something else has the name;
-    /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for.
+    /// [`OpenError::Mismatch`] names the field in which the ring is not the one asked for; `owner` if it is another user's
+    /// ([`owned_by`](Options::owned_by)).
     pub fn open(&self) -> Result<Ring<K>, OpenError> {
         let place = self
             .place()
@@ -359,6 +392,11 @@ impl<K: Kind> Options<K> {
                 None => (0, "bytes".to_owned()),
             }),
             schema: self.schema,
+            owner: match self.owned_by {
+                OwnedBy::Us => Some(self.uid.unwrap_or_else(process::effective_uid)),
+                OwnedBy::User(uid) => Some(uid),
+                OwnedBy::Anyone => None,
+            },
             prefault: self.prefault,
             lock: self.lock,
             sems: true,

@@ -2,7 +2,7 @@
 
 use crate::error::{EndpointError, OsError};
 use crate::layout::participant::{self, ACTIVE, LEFT, Participant};
-use crate::os::process;
+use crate::os::process::{self, Stamp};
 use crate::ring::announce;
 use crate::segment::{Regions, Segment, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -40,8 +40,8 @@ pub(crate) struct Seat {
     token: Option<Token>,
     /// Whether the table says so: from [`Seat::settle`] on.
     settled: bool,
-    /// A forked child inherits the struct but not the seat.
-    pid: u32,
+    /// Whose it is: a forked child inherits the struct but not the seat.
+    process: Stamp,
 }
 
 /// What the table and the kernel together say about entry `index`.
@@ -303,7 +303,7 @@ impl Seat {
             predecessor: predecessor_in(regions.participant(index)),
             token: Some(token),
             settled: false,
-            pid: process::pid(),
+            process: process::stamp(),
         }
     }
 
@@ -311,10 +311,10 @@ impl Seat {
     /// speaks of its predecessor, so that a failure on the way changes nothing.
     pub(crate) fn settle(&mut self) {
         let entry = self.entry();
-        let start_time = process::start_time(self.pid).unwrap_or(0);
+        let start_time = process::start_time().unwrap_or(0);
         // Relaxed, all four: for people; published by the state below.
         entry.role.store(self.role, Relaxed);
-        entry.pid.store(self.pid, Relaxed);
+        entry.pid.store(process::pid(), Relaxed);
         entry.start_time.store(start_time, Relaxed);
         entry.generation.fetch_add(1, Relaxed);
         // Release T1: the fields above are visible to whoever acquires the state.
@@ -324,7 +324,7 @@ impl Seat {
 
     /// Whether this process took the entry, and is not a forked child of the one that did.
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid == process::pid()
+        self.process == process::stamp()
     }
 
     /// How the last endpoint at this end went.

@@ -5,6 +5,7 @@
 //! was wrong ([`Corrupt`]).
 
 mod outcome;
+mod watch;
 
 pub use crate::ring::corrupt::{Corrupt, CorruptWord};
 pub use outcome::{
@@ -12,6 +13,7 @@ pub use outcome::{
 };
 use std::fmt;
 use std::io;
+pub use watch::WatchError;
 
 /// A kernel call that failed.
 #[derive(Debug)]

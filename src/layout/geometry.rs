@@ -133,7 +133,9 @@ const fn stride_of(offset: u64, payload_bytes: u64) -> u64 {
 /// for it. Then no move of a copy straddles two lines.
 const fn offset_of(least: u32, payload_bytes: u64) -> u32 {
     let line = 64;
-    if payload_bytes >= line && stride_of(least as u64, payload_bytes) == stride_of(line, payload_bytes) {
+    if payload_bytes >= line
+        && stride_of(least as u64, payload_bytes) == stride_of(line, payload_bytes)
+    {
         line as u32
     } else {
         least

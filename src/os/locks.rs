@@ -3,7 +3,8 @@
 //! Open-file-description locks: owned by a description (what `open` makes), not by a process or
 //! a thread. They are released when the last copy of the descriptor is closed, also by SIGKILL.
 //! Copies, from dup, from fork or passed over a socket, share the lock and keep it alive: take it
-//! on a private, close-on-exec description ([`file::reopen`]) and hand that to nobody.
+//! on a private, close-on-exec description ([`file::reopen`]) that forked children do not keep
+//! (`unshared`), and hand that to nobody.
 //!
 //! The bytes need not exist: any offset up to `i64::MAX` will do. Locks do not touch the contents.
 //! Locking needs a descriptor open for writing (`EBADF` otherwise). Two handles of one process

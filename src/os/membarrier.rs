@@ -7,12 +7,29 @@
 //!
 //! Never used here: the GLOBAL form (milliseconds) and the PRIVATE forms (one process only).
 
-use std::sync::OnceLock;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::{Acquire, Release};
+
+/// The answer in `known`, or that of `ask`, which several threads may call that come first. Nobody waits for another
+/// one: a child that is forked meanwhile would wait for ever.
+fn cached(known: &AtomicU32, ask: impl FnOnce() -> bool) -> bool {
+    const NO: u32 = 1;
+    const YES: u32 = 2;
+    match known.load(Acquire) {
+        NO => false,
+        YES => true,
+        _ => {
+            let answer = ask();
+            known.store(if answer { YES } else { NO }, Release);
+            answer
+        }
+    }
+}
 
 /// True if the kernel offers `GLOBAL_EXPEDITED` and its registration. Asked once per process.
 pub(crate) fn supported() -> bool {
-    static SUPPORTED: OnceLock<bool> = OnceLock::new();
-    *SUPPORTED.get_or_init(|| {
+    static SUPPORTED: AtomicU32 = AtomicU32::new(0);
+    cached(&SUPPORTED, || {
         let needed =
             libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED | libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
         let offered = call(libc::MEMBARRIER_CMD_QUERY);
@@ -25,9 +42,10 @@ pub(crate) fn supported() -> bool {
 ///
 /// In a process with several threads the first call takes milliseconds: do it when attaching.
 pub(crate) fn register() -> bool {
-    static REGISTERED: OnceLock<bool> = OnceLock::new();
-    *REGISTERED
-        .get_or_init(|| supported() && call(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0)
+    static REGISTERED: AtomicU32 = AtomicU32::new(0);
+    cached(&REGISTERED, || {
+        supported() && call(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0
+    })
 }
 
 /// A full fence here and in every running thread of every registered process.

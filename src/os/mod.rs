@@ -5,7 +5,7 @@
 //!
 //! What it never does: it knows no protocol and no wire format, it takes no policy decision (which
 //! owner, which mode, which wait), it starts no thread, installs no signal handler, writes no log,
-//! and it never retries in a loop, except after `EINTR`.
+//! and it never retries in a loop, except after `EINTR` and around forks (`unshared`).
 //!
 //! Invariants: every descriptor is close-on-exec; every deadline is absolute `CLOCK_MONOTONIC`
 //! nanoseconds; every error is an [`OsError`](crate::error::OsError) that names the operation and
@@ -19,11 +19,13 @@ pub(crate) mod locks;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;
 pub(crate) mod mmap;
+pub(crate) mod pidfd;
 pub(crate) mod posix_sem;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod sysv_sem;
 pub(crate) mod sysv_shm;
+pub(crate) mod unshared;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -134,6 +134,13 @@ impl SemSet {
         Ok(self.stat()?.sem_otime != 0)
     }
 
+    /// The user that owns the set, and the one that made it. Either may name another owner; the creator never changes
+    /// and stays in command.
+    pub(crate) fn owner_and_creator(&self) -> Result<(u32, u32), OsError> {
+        let perm = self.stat()?.sem_perm;
+        Ok((perm.uid, perm.cuid))
+    }
+
     /// Removes the set at once; who sleeps on it wakes with `EIDRM`. `EPERM` unless owner or
     /// creator.
     pub(crate) fn remove(&self) -> Result<(), OsError> {

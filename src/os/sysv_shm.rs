@@ -21,8 +21,10 @@ pub(crate) struct Id(i32);
 pub(crate) struct ShmFacts {
     /// Bytes, as asked for at creation.
     pub(crate) size: usize,
-    /// Owner.
+    /// Owner. Whoever owns or made a segment may name any other.
     pub(crate) uid: u32,
+    /// The user that made it, who stays in command of it. Never changes.
+    pub(crate) creator: u32,
     /// Group.
     pub(crate) gid: u32,
     /// Permission bits.
@@ -75,6 +77,7 @@ fn facts_of(ds: &libc::shmid_ds) -> ShmFacts {
     ShmFacts {
         size: ds.shm_segsz as usize,
         uid: ds.shm_perm.uid,
+        creator: ds.shm_perm.cuid,
         gid: ds.shm_perm.gid,
         mode: ds.shm_perm.mode as u32 & 0o777,
         attached: ds.shm_nattch as u64,

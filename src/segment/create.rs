@@ -240,7 +240,6 @@ fn initialise(memory: &Arc<Memory>, data: Option<Arc<Memory>>, plan: &Plan) {
 
 /// The header of a new ring of `bytes` bytes.
 fn header_of(bytes: u64, place: &Place, plan: &Plan) -> Result<Header, OsError> {
-    let pid = process::pid();
     let mut header = Header::new_zeroed();
     plan.geometry.describe(&mut header);
     if plan.drops {
@@ -251,8 +250,8 @@ fn header_of(bytes: u64, place: &Place, plan: &Plan) -> Result<Header, OsError> 
     header.segment_bytes = bytes;
     header.parking = plan.parking;
     header.wait_backend = plan.wait_backend;
-    header.creator_pid = pid;
-    header.creator_start_time = process::start_time(pid).unwrap_or(0);
+    header.creator_pid = process::pid();
+    header.creator_start_time = process::start_time().unwrap_or(0);
     header.created_at_ns = clock::realtime_ns();
     header.instance = random::u64()?;
     header.name_hash = place.name_hash();

@@ -12,11 +12,11 @@
 //! | marked | free | none, or unfinished and made by the process that set the mark | abandoned |
 //! | anything else | | | a stranger's: left alone |
 
-use super::{Memory, Place, view};
+use super::{Memory, Place, owner, view};
 use crate::error::OsError;
 use crate::layout::header;
 use crate::os::sysv_sem::SemSet;
-use crate::os::sysv_shm;
+use crate::os::{process, sysv_shm};
 use std::io::ErrorKind;
 
 /// The semaphore that whoever makes the ring holds.
@@ -148,7 +148,11 @@ pub(super) fn begin(key: i32, sems: u16, mode: u32, place: &Place) -> Result<Mak
             }
             Err(e) => return Err(e),
         };
-        if set.count() != sems {
+        let Some((_, creator)) = unless_gone(set.owner_and_creator())? else {
+            continue;
+        };
+        // Whoever made a set stays in command of it, so a set that another user left unfinished is no use.
+        if set.count() != sems || creator != process::effective_uid() {
             return Err(exists("semget", place));
         }
         match unless_gone(take(&set, key))? {
@@ -222,7 +226,8 @@ pub(super) enum Removed {
     Stranger,
 }
 
-/// Removes the ring under `key`, finished or abandoned. `before` is called with a finished ring's memory and owner.
+/// Removes the ring under `key`, finished or abandoned; semaphores that are another user's are left alone. `before` is
+/// called with a finished ring's memory and owner.
 pub(super) fn remove<E: From<OsError>>(
     key: i32,
     before: impl FnOnce(&Memory, u32) -> Result<(), E>,
@@ -242,8 +247,9 @@ pub(super) fn remove<E: From<OsError>>(
         });
     };
     let memory = Memory::attached(sysv_shm::attach(shm, false)?);
+    let owner = owner::of_shm(&sysv_shm::facts(shm)?);
     if view::read_header(&memory).is_some_and(|h| h.magic == header::MAGIC) {
-        before(&memory, sysv_shm::facts(shm)?.uid)?;
+        before(&memory, owner)?;
     } else {
         let unfinished = match &set {
             Some(set) => unless_gone(is_unfinished(shm, set))?.unwrap_or(false),
@@ -254,7 +260,9 @@ pub(super) fn remove<E: From<OsError>>(
         }
     }
     unless_gone(sysv_shm::remove(shm))?;
-    if let Some(set) = set {
+    if let Some(set) = set
+        && unless_gone(owner::of_set(&set))? == Some(owner)
+    {
         unless_gone(set.remove())?;
     }
     Ok(Removed::Ring)

@@ -1,7 +1,7 @@
 //! A mapping that lives as long as anybody holds it, whatever kind it is.
 
 use crate::os::mmap::Mapping;
-use crate::os::process;
+use crate::os::process::{self, Stamp};
 use crate::os::sysv_shm::SysvMapping;
 
 /// Mapped memory. Unmapped when dropped by the process that mapped it.
@@ -12,7 +12,8 @@ use crate::os::sysv_shm::SysvMapping;
 pub(crate) struct Memory {
     /// Taken out in `drop` only.
     map: Option<Map>,
-    pid: u32,
+    /// Who mapped it.
+    process: Stamp,
 }
 
 /// The two ways to get memory.
@@ -27,7 +28,7 @@ impl Memory {
     pub(crate) fn mapped(mapping: Mapping) -> Self {
         Self {
             map: Some(Map::Mapped(mapping)),
-            pid: process::pid(),
+            process: process::stamp(),
         }
     }
 
@@ -35,7 +36,7 @@ impl Memory {
     pub(crate) fn attached(mapping: SysvMapping) -> Self {
         Self {
             map: Some(Map::Attached(mapping)),
-            pid: process::pid(),
+            process: process::stamp(),
         }
     }
 
@@ -60,7 +61,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if self.pid != process::pid() {
+        if self.process != process::stamp() {
             std::mem::forget(self.map.take());
         }
     }

@@ -13,6 +13,7 @@ mod lane;
 mod memory;
 mod name;
 mod open;
+mod owner;
 mod plan;
 mod processor;
 mod remove;

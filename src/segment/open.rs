@@ -2,6 +2,7 @@
 
 use super::data::{self, Source};
 use super::keyed;
+use super::owner;
 use super::token::Tokens;
 use super::view;
 use super::{DataObject, Memory, Pages, Place, Segment, Sems, sem_names};
@@ -36,6 +37,8 @@ pub(crate) struct Expect {
     /// Fingerprint, and the type's name for the message.
     pub(crate) type_fingerprint: Option<(u64, String)>,
     pub(crate) schema: Option<u64>,
+    /// Who owns a ring that is found by its name. Whoever passes a descriptor vouches for it.
+    pub(crate) owner: Option<u32>,
     pub(crate) prefault: bool,
     pub(crate) lock: bool,
     /// Whether to open the semaphores of a ring that has some: for those who take part.
@@ -131,6 +134,9 @@ fn attach_descriptor(
 ) -> Result<Segment, OpenError> {
     let facts = file::facts(fd.as_fd())?;
     check_kind(&fd, &facts, place)?;
+    if matches!(place, Place::Path { .. }) {
+        owner::check(expect.owner, facts.uid)?;
+    }
     let len = usize::try_from(facts.size).map_err(|_| not_a_ring(place, NotARing::Other))?;
     let memory = Memory::mapped(Mapping::of(fd.as_fd(), len)?);
     let checked = believe(&memory, place, expect)?;
@@ -147,7 +153,7 @@ fn attach_descriptor(
         sems: None,
         pages: Pages::Base,
     };
-    finish(segment, expect, whole)
+    finish(segment, expect, whole, facts.uid)
 }
 
 /// Refuses what cannot be a ring, before anything is mapped.
@@ -171,15 +177,25 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
         _ => OpenError::Os(e),
     };
     let shm = sysv_shm::find(key).map_err(not_found)?;
-    let size = sysv_shm::facts(shm)?.size as u64;
-    if size < LEAST_BYTES {
-        return Err(not_a_ring(place, NotARing::TooShort(size)));
+    let facts = sysv_shm::facts(shm)?;
+    if facts.size < LEAST_BYTES as usize {
+        return Err(not_a_ring(place, NotARing::TooShort(facts.size as u64)));
+    }
+    if facts.creator != 0 {
+        // Nobody is waited for who can only be somebody else. Root may be making it for its owner just now.
+        owner::check(expect.owner, owner::of_shm(&facts))?;
     }
     let memory = Memory::attached(sysv_shm::attach(shm, false)?);
     let checked = believe_in_time(&memory, key, place, expect)?;
+    let owner = owner::of_shm(&sysv_shm::facts(shm)?);
+    owner::check(expect.owner, owner)?;
     let Some(set) = keyed::find_set(key)? else {
         return Err(mismatch("semaphores", "a set of this ring's", "none"));
     };
+    let holds = owner::of_set(&set)?;
+    if holds != owner {
+        return Err(mismatch("owner of the semaphores", owner, holds));
+    }
     // The segment goes before its set, so the two belong together if the segment is still the key's.
     if sysv_shm::find(key).map_err(not_found)? != shm {
         return Err(OpenError::NotFound {
@@ -203,7 +219,7 @@ fn open_keyed(key: i32, place: &Place, expect: &Expect) -> Result<Segment, OpenE
         sems: None,
         pages: Pages::Base,
     };
-    finish(segment, expect, true)
+    finish(segment, expect, true, owner)
 }
 
 /// Like [`believe`], but gives a living creator a moment to finish: a key exists before its ring does.
@@ -336,8 +352,14 @@ fn compare(checked: &Checked, place: &Place, expect: &Expect) -> Result<(), Open
     Ok(())
 }
 
-/// The last steps of opening, the same for all kinds of memory. `whole`: whether the segment has no holes.
-fn finish(mut segment: Segment, expect: &Expect, whole: bool) -> Result<Segment, OpenError> {
+/// The last steps of opening, the same for all kinds of memory. `whole`: whether the segment has no holes. `owner`:
+/// whose it is.
+fn finish(
+    mut segment: Segment,
+    expect: &Expect,
+    whole: bool,
+    owner: u32,
+) -> Result<Segment, OpenError> {
     let (ptr, len) = (segment.memory.as_ptr(), segment.memory.len());
     mmap::dont_fork(ptr, len)?;
     if expect.prefault && whole {
@@ -350,7 +372,9 @@ fn finish(mut segment: Segment, expect: &Expect, whole: bool) -> Result<Segment,
         }
     }
     if segment.checked.wait_backend == header::WAIT_SEM && expect.sems {
-        let [consumer, producer] = sem_names(segment.checked.instance);
+        let names = sem_names(segment.checked.instance);
+        owner::check_semaphores(&names, owner)?;
+        let [consumer, producer] = names;
         segment.sems = Some(Sems {
             consumer: Arc::new(NamedSem::open(&consumer)?),
             producer: Arc::new(NamedSem::open(&producer)?),

@@ -59,7 +59,10 @@ impl Habits {
 fn vendor() -> [u8; 12] {
     let leaf = core::arch::x86_64::__cpuid(0);
     let mut vendor = [0; 12];
-    for (part, word) in vendor.chunks_exact_mut(4).zip([leaf.ebx, leaf.edx, leaf.ecx]) {
+    for (part, word) in vendor
+        .chunks_exact_mut(4)
+        .zip([leaf.ebx, leaf.edx, leaf.ecx])
+    {
         part.copy_from_slice(&word.to_le_bytes());
     }
     vendor
@@ -90,6 +93,9 @@ mod tests {
         assert_eq!(copies(b"AuthenticAMD", true), LongCopy::Vectors);
         assert_eq!(copies(b"AuthenticAMD", false), LongCopy::Pairs);
         assert_eq!(copies(b"GenuineIntel", false), LongCopy::OneString);
-        assert_eq!(habits().long_copy == LongCopy::Vectors, has_avx() && !habits().eager);
+        assert_eq!(
+            habits().long_copy == LongCopy::Vectors,
+            has_avx() && !habits().eager
+        );
     }
 }

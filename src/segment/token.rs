@@ -3,6 +3,7 @@
 //! A token is an open-file-description lock on one byte far beyond the end of the file, taken through a
 //! descriptor of the endpoint's own, or, where a segment has no descriptor (System V), a semaphore held with
 //! undo. Either way the kernel lets go of it when the holder dies, at any instruction, and not before.
+//! A forked child neither holds nor keeps its parent's: see `os::unshared`; semaphores are not inherited.
 //! Process ids are never used to decide anything.
 //!
 //! A ring of `n` participants has `n + 1` tokens: the last one belongs to nobody's entry. It is the admin token,
@@ -10,7 +11,9 @@
 
 use super::keyed;
 use crate::error::OsError;
+use crate::os::process::{self, Stamp};
 use crate::os::sysv_sem::SemSet;
+use crate::os::unshared::Unshared;
 use crate::os::{file, locks, sysv_shm};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
@@ -34,18 +37,25 @@ pub(crate) enum Tokens {
     },
 }
 
-/// A note of a process to itself: one bit for each token that it holds.
+/// A note of a process to itself: one bit for each token that it holds. A forked child's copy says nothing.
 #[derive(Debug)]
-pub(crate) struct Held(Box<[AtomicU64]>);
+pub(crate) struct Held {
+    bits: Box<[AtomicU64]>,
+    /// Whose note it is.
+    process: Stamp,
+}
 
 impl Held {
     fn new(tokens: u16) -> Self {
         let words = usize::from(tokens).div_ceil(64);
-        Self((0..words).map(|_| AtomicU64::new(0)).collect())
+        Self {
+            bits: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            process: process::stamp(),
+        }
     }
 
     fn bit(&self, index: u16) -> (&AtomicU64, u64) {
-        (&self.0[usize::from(index) / 64], 1 << (index % 64))
+        (&self.bits[usize::from(index) / 64], 1 << (index % 64))
     }
 
     fn set(&self, index: u16) {
@@ -61,15 +71,16 @@ impl Held {
 
     fn has(&self, index: u16) -> bool {
         let (word, bit) = self.bit(index);
-        word.load(Relaxed) & bit != 0
+        word.load(Relaxed) & bit != 0 && self.process == process::stamp()
     }
 }
 
-/// A held token. Dropping it without [`Token::release`] lets go when the process ends, at the latest.
+/// A held token. Dropping it without [`Token::release`] lets go when the process ends, at the latest. What a forked
+/// child inherits is no token.
 #[derive(Debug)]
 pub(crate) enum Token {
     /// The lock on byte `offset` belongs to this description.
-    Lock { descriptor: OwnedFd, offset: u64 },
+    Lock { descriptor: Unshared, offset: u64 },
     /// Semaphore `index` of the set.
     Sem {
         set: SemSet,
@@ -98,11 +109,14 @@ impl Tokens {
     pub(crate) fn try_hold(&self, index: u32) -> Result<Option<Token>, OsError> {
         match self {
             Self::Locks(fd) => {
-                // A description of its own: a descriptor of the ring that was passed on does not keep it alive.
-                // One inherited by fork does, until the child execs or exits.
-                let descriptor = file::reopen(fd.as_fd())?;
+                // A description of its own: neither a descriptor of the ring that was passed on nor a forked
+                // child keeps it alive.
+                let descriptor = Unshared::open(|| file::reopen(fd.as_fd()))?;
                 let offset = TOKEN_BASE + u64::from(index);
-                let held = locks::try_lock(descriptor.as_fd(), offset)?;
+                let held = match descriptor.get() {
+                    Some(own) => locks::try_lock(own, offset)?,
+                    None => false,
+                };
                 Ok(held.then_some(Token::Lock { descriptor, offset }))
             }
             Self::Sems { set, held, .. } => {
@@ -133,17 +147,21 @@ impl Tokens {
 }
 
 impl Token {
-    /// Lets go at once. Not for a forked child that inherited the token: it is its parent's.
+    /// Lets go at once. Nothing in a forked child that inherited the token: it is its parent's.
     pub(crate) fn release(self) {
         // Failures mean that the ring was removed: then there is nothing left to let go of.
         match self {
-            // Closing alone would not do while some thread forks: the child has a copy until it execs.
+            // Closing alone would not do: who is being spawned has a copy until it execs.
             Self::Lock { descriptor, offset } => {
-                let _ = locks::unlock(descriptor.as_fd(), offset);
+                if let Some(own) = descriptor.get() {
+                    let _ = locks::unlock(own, offset);
+                }
             }
             Self::Sem { set, index, held } => {
-                held.clear(index);
-                let _ = set.release(index);
+                if held.has(index) {
+                    held.clear(index);
+                    let _ = set.release(index);
+                }
             }
         }
     }
@@ -201,5 +219,36 @@ mod tests {
         child.kill();
         eventually("death releases", || !one.is_held(ADMIN).unwrap());
         one.try_hold(ADMIN).unwrap().expect("free").release();
+    }
+
+    #[test]
+    fn a_forked_child_holds_none_of_its_parent_s_semaphores_and_lets_go_of_none() {
+        let key = unique_key(78);
+        let set = SemSet::create(key, keyed::semaphores(ADMIN), 0o600).unwrap();
+        let shm = sysv_shm::create(key, 4096, 0o600).unwrap();
+        let tokens = Tokens::sems(set, shm);
+        let _cleanup = Cleanup(|| {
+            let _ = set.remove();
+            let _ = sysv_shm::remove(shm);
+        });
+        let token = tokens.try_hold(ADMIN).unwrap().expect("free");
+        let Token::Sem { held, index, .. } = &token else {
+            panic!("semaphores");
+        };
+        assert!(held.has(*index));
+        let _child = Child::that(|| {
+            let believed = held.has(*index);
+            let copy = Token::Sem {
+                set,
+                index: *index,
+                held: Arc::clone(held),
+            };
+            copy.release();
+            // Without the set nothing but that note and the segment's users tell.
+            !believed && set.value(*index).is_ok_and(|value| value == 1)
+        });
+        assert!(tokens.is_held(ADMIN).unwrap());
+        token.release();
+        assert!(!tokens.is_held(ADMIN).unwrap());
     }
 }

@@ -312,6 +312,18 @@ impl Forked {
 }
 
 impl Forked {
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.0
+    }
+
+    /// Leaves it to itself: it is neither killed nor waited for. Its process id comes back.
+    pub fn leave(self) -> i32 {
+        let pid = self.0;
+        std::mem::forget(self);
+        pid
+    }
+
     /// Waits for it to end by SIGKILL.
     pub fn until_killed(self) {
         let mut status = 0;

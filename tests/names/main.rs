@@ -10,6 +10,7 @@ mod descriptors;
 mod header;
 mod kinds;
 mod options;
+mod owners;
 mod refused;
 mod scratch;
 mod space;
@@ -19,6 +20,9 @@ mod time;
 
 use crate::access::{role_nobody, role_umask};
 use crate::creators::{role_churn, role_race};
+use crate::owners::{
+    role_giver, role_heir, role_set_maker, role_squatter, role_turned_away, role_visitor,
+};
 use crate::space::role_small_tmpfs;
 use std::process::Command;
 
@@ -64,6 +68,12 @@ fn a_child_process_plays_its_role() {
         "nobody" => role_nobody(&args),
         "churn" => role_churn(&args),
         "race" => role_race(&args),
+        "squatter" => role_squatter(&args),
+        "visitor" => role_visitor(&args),
+        "turned away" => role_turned_away(&args),
+        "heir" => role_heir(&args),
+        "giver" => role_giver(&args),
+        "set maker" => role_set_maker(&args),
         "small tmpfs" => role_small_tmpfs(&args),
         other => panic!("no role {other}"),
     }

@@ -62,7 +62,7 @@ pub fn role_stranger(args: &Args) {
         assert_eq!(0, libc::setgid(65534));
         assert_eq!(0, libc::setuid(65534));
     }
-    let ring = options(name).open().expect("open");
+    let ring = options(name).owned_by(0).open().expect("open");
     let mut rx = ring.reader(Join::Oldest).expect("a reader");
     for n in 0..5 {
         assert_eq!(rx.try_read(), Ok(n));

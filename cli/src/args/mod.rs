@@ -7,7 +7,7 @@ use crate::{exit, help};
 use annulus::{Wait, WaitBackend};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use measure::{BenchArgs, DemoArgs, DemoPartArgs, DemoRole, ElementName, KindName};
-pub use stream::{RecvArgs, SendArgs, StreamArgs, StreamKind};
+pub use stream::{Owner, RecvArgs, SendArgs, StreamArgs, StreamKind};
 
 /// Streams data through shared-memory rings, looks at rings, measures them.
 #[derive(Debug, Parser)]

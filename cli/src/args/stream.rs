@@ -19,6 +19,15 @@ pub enum StreamKind {
     Broadcast,
 }
 
+/// Whose ring one is willing to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// That user's.
+    User(u32),
+    /// Anybody's.
+    Any,
+}
+
 impl StreamKind {
     /// What the command line calls it.
     pub fn name(self) -> &'static str {
@@ -60,6 +69,10 @@ pub struct StreamArgs {
     /// Permission bits of the ring; both ends must be able to write it
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = octal)]
     pub mode: u32,
+    /// Whose ring it may be if it is there already: a user's number, or "any". Anybody may take a free name, and whoever
+    /// owns a ring can read and forge what goes through it [default: one's own]
+    #[arg(long, value_name = "UID", value_parser = owner)]
+    pub owner: Option<Owner>,
     /// Bytes of a slot of --kind spmc or mpmc; a line or frame may be 16 bytes shorter. K and M are understood. A ring
     /// that is there already is used as it is, unless this says otherwise [default: 1K]
     #[arg(long, value_name = "BYTES", value_parser = slot)]
@@ -158,6 +171,14 @@ fn slot(text: &str) -> Result<usize, String> {
     }
 }
 
+fn owner(text: &str) -> Result<Owner, String> {
+    match (text, text.parse()) {
+        ("any", _) => Ok(Owner::Any),
+        (_, Ok(uid)) => Ok(Owner::User(uid)),
+        _ => Err("a user's number, as id -u shows it, or any".to_owned()),
+    }
+}
+
 fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
@@ -174,6 +195,15 @@ mod tests {
         assert_eq!(octal("660"), Ok(0o660));
         assert!(octal("1000").is_err());
         assert!(octal("8").is_err());
+    }
+
+    #[test]
+    fn an_owner_is_a_number_or_any() {
+        assert_eq!(owner("1000"), Ok(Owner::User(1000)));
+        assert_eq!(owner("any"), Ok(Owner::Any));
+        for odd in ["", "root", "-1", "4294967296"] {
+            assert!(owner(odd).is_err(), "{odd}");
+        }
     }
 
     #[test]

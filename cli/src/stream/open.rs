@@ -1,7 +1,7 @@
 //! Opening a stream's ring, or making it, whatever its kind.
 
 use super::choose::Choice;
-use crate::args::StreamArgs;
+use crate::args::{Owner, StreamArgs};
 use crate::exit::{Failure, Kind};
 use annulus::{CreateError, OpenError, Options, Ring};
 use std::time::{Duration, Instant};
@@ -40,6 +40,11 @@ impl Opening<'_> {
         permit: impl Fn() -> Result<(), Failure>,
         nobody: impl Fn() -> Failure,
     ) -> Result<Option<Ring<K>>, Failure> {
+        let open = match self.args.owner {
+            None => open.clone(),
+            Some(Owner::User(uid)) => open.clone().owned_by(uid),
+            Some(Owner::Any) => open.clone().owned_by_anyone(),
+        };
         let mut create = create.clone();
         if let Some(backend) = self.args.wait_backend {
             create = create.wait_backend(backend.backend());
@@ -107,6 +112,14 @@ impl Opening<'_> {
                      every end with the same --kind, or take another name"
                 ))
             }
+            OpenError::Mismatch {
+                field: "owner",
+                expected,
+                found,
+            } => failed(format!(
+                "{name} is a ring of user {found}, not of {expected}; say --owner {found} if that is who you mean, else \
+                 take another name"
+            )),
             OpenError::Mismatch {
                 field: "slot size",
                 found,

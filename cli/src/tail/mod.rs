@@ -33,11 +33,17 @@ pub fn run(args: &TailArgs) -> Result<(), Failure> {
         }
         (true, _, Messages::Slots) => Box::new(source::Slots::take(backing, name)?),
         (true, Parties::Spsc, _) => {
-            let ring = annulus::spsc_records(name).backing(backing).open()?;
+            let ring = annulus::spsc_records(name)
+                .backing(backing)
+                .owned_by_anyone()
+                .open()?;
             Box::new(source::Records::take(ring, name)?)
         }
         (true, _, _) => {
-            let ring = annulus::mpsc_records(name).backing(backing).open()?;
+            let ring = annulus::mpsc_records(name)
+                .backing(backing)
+                .owned_by_anyone()
+                .open()?;
             Box::new(source::Records::take(ring, name)?)
         }
         (false, Parties::Spsc, Messages::Records) => {
@@ -48,7 +54,10 @@ pub fn run(args: &TailArgs) -> Result<(), Failure> {
             Box::new(observer)
         }
         (false, Parties::Broadcast, Messages::Records) => {
-            let ring = annulus::broadcast_records(name).backing(backing).open()?;
+            let ring = annulus::broadcast_records(name)
+                .backing(backing)
+                .owned_by_anyone()
+                .open()?;
             let from = args.from.unwrap_or(Begin::Oldest);
             Box::new(source::Reading::begin(&ring, name, from)?)
         }

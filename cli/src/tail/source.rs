@@ -146,7 +146,8 @@ pub struct Slots {
 impl Slots {
     /// Becomes the consumer of the ring `name`.
     pub fn take(backing: Backing, name: &str) -> Result<Self, Failure> {
-        let ring = match annulus::spsc::<[u8]>(name).backing(backing).open() {
+        let options = annulus::spsc::<[u8]>(name).backing(backing);
+        let ring = match options.owned_by_anyone().open() {
             Ok(ring) => ring,
             Err(OpenError::Mismatch {
                 field: "message type",
