@@ -5,12 +5,16 @@
 
 #![allow(dead_code)] // Each binary uses another part.
 
+pub mod cast;
 pub mod child;
 pub mod clean;
 pub mod flow;
+pub mod kinds;
 pub mod ledger;
 pub mod page;
 pub mod pass;
+pub mod payload;
+pub mod records;
 pub mod rng;
 pub mod spec;
 pub mod stream;

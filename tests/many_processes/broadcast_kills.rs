@@ -3,7 +3,7 @@
 //! Each message carries how many were published before it, so every reader can tell by itself whether what it read and
 //! what it was told it lost is all there was since it came.
 
-use crate::broadcast::{Cast, Hear, Publish};
+use crate::cast::{Cast, Hear, Interrupt, Publish};
 use crate::common::child::{self, Args, Child};
 use crate::common::page::Page;
 use crate::common::rng::{self, Rng, SeedOnFailure};
@@ -11,7 +11,6 @@ use crate::common::spec::{self, Via, Waits};
 use crate::common::{alone, eventually, number_from_env, take};
 use crate::kinds::{Place, role};
 use crate::payload::{Id, Note};
-use crate::readers::Interrupt;
 use annulus::{Broadcast, BroadcastRecords, Join, ReadError, Resume, TryPushError};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
