@@ -18,6 +18,7 @@ pub mod records;
 pub mod rng;
 pub mod spec;
 pub mod stream;
+pub mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -388,6 +388,8 @@ fn repairing<K: Queue>() -> Vec<Operation> {
     }
     if K::MANY.1 {
         all.push(Operation {
+            // No others, which it would take first.
+            before: Before::Messages(HELD),
             dead: Some((Side::Consumer, holds::<K>)),
             hand: HELD,
             ..takes("take over what a dead consumer had in hand", 1, pop)

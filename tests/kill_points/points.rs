@@ -2,16 +2,17 @@
 
 use crate::common::child::{self, Args};
 use crate::common::rng::Rng;
-use crate::trace::{END, Reached, Traced, Way};
+use crate::trace::{END, Reached, Stretch, Traced, Way};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// Where everything is killed, an operation of more instructions than this is killed at every second or third.
-const MOST: u64 = 6_000;
+const MOST: usize = 6_000;
 /// No operation has so many.
 const LONGEST: u64 = 200_000;
 /// Where a sample is killed, instructions are counted up to here; from then on from system call to system call.
-const LONG: u64 = 8_000;
+const LONG: u64 = 2_000;
 /// How far behind a system call a sample is taken where nobody has counted.
 const BEHIND: u64 = 1_500;
 /// Nothing takes longer than this, in seconds, unless somebody waits for somebody.
@@ -71,28 +72,45 @@ fn kill_at<S: Stage, R>(
     done.ok()
 }
 
-/// Every `every`th instruction of an operation that has so many between its system calls.
-fn all(stretches: &[Option<u64>], every: u64) -> impl Iterator<Item = Way> {
-    let ways = (0..).zip(stretches).flat_map(|(calls, steps)| {
-        let steps = 0..=steps.expect("no operation is so long");
-        steps.map(move |steps| Way { calls, steps })
-    });
-    ways.step_by(every as usize)
+/// The ways to all instructions of an operation. Where an instruction is reached for the first time since a system call,
+/// the victim runs to it; to others it is led from the last such one.
+fn all(stretches: &[Stretch]) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for (calls, stretch) in (0..).zip(stretches) {
+        let addresses = stretch.as_ref().expect("no operation is so long");
+        let (mut seen, mut address, mut steps) = (HashSet::new(), None, 0);
+        for (i, &next) in addresses.iter().enumerate() {
+            if seen.insert(next) && i > 0 {
+                (address, steps) = (Some(next), 0);
+            }
+            ways.push(Way {
+                calls,
+                address,
+                steps,
+            });
+            steps += 1;
+        }
+    }
+    ways
 }
 
 /// About `n` places along an operation.
-fn sample(stretches: &[Option<u64>], n: u64, rng: &mut Rng) -> Vec<Way> {
-    let length = |steps: &Option<u64>| steps.map_or(BEHIND, |steps| steps + 1);
+fn sample(stretches: &[Stretch], n: u64, rng: &mut Rng) -> Vec<Way> {
+    let length = |stretch: &Stretch| stretch.as_ref().map_or(BEHIND, |s| s.len() as u64);
     let total: u64 = stretches.iter().map(length).sum();
     let part = (total / n).max(1);
     let places = (0..n).map(|i| i * part + rng.below(part));
     let way = |mut place: u64| {
-        for (calls, steps) in (0..).zip(stretches) {
-            if place < length(steps) {
-                let steps = place;
-                return Way { calls, steps };
+        for (calls, stretch) in (0..).zip(stretches) {
+            if place < length(stretch) {
+                let (address, steps) = (None, place);
+                return Way {
+                    calls,
+                    address,
+                    steps,
+                };
             }
-            place -= length(steps);
+            place -= length(stretch);
         }
         END
     };
@@ -111,15 +129,17 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
         };
         stage.renew(operation);
         let most = if points == 0 { LONGEST } else { LONG };
-        let stretches = kill_at(stage, operation, &mut tally, "counted", |victim, acts| {
-            (Reached::End, victim.measure(most, acts))
+        let stretches = kill_at(stage, operation, &mut tally, "looked at", |victim, acts| {
+            (Reached::End, victim.look(most, acts))
         });
         let stretches = stretches.unwrap_or_default();
-        let total: u64 = stretches.iter().flatten().map(|steps| steps + 1).sum();
-        let every = total.div_ceil(MOST).max(1);
-        let ways = match points {
-            0 => all(&stretches, every).collect(),
-            n => sample(&stretches, n, &mut rng),
+        let (ways, every) = match points {
+            0 => {
+                let ways = all(&stretches);
+                let every = ways.len().div_ceil(MOST).max(1);
+                (ways.into_iter().step_by(every).collect(), every)
+            }
+            n => (sample(&stretches, n, &mut rng), 1),
         };
         for way in ways.into_iter().chain([END]) {
             kill_at(

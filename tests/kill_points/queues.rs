@@ -306,9 +306,18 @@ impl<K: Queue> Queues<'_, K> {
                 let late = tx.push_until(&Note::new(Id::new(HERE, sent)), Wait::park(), soon());
                 assert_eq!(late, Err(PushError::Closed));
             }
+            drop((tx, rx));
             let newcomer = match operation.side {
                 Side::Producer => again(|| K::producer(self.made())).err(),
-                Side::Consumer => again(|| K::consumer(self.made())).err(),
+                Side::Consumer => match again(|| K::consumer(self.made())) {
+                    // One of many that only drain what is there: that is nothing any more.
+                    Ok(mut rx) if K::MANY.1 => {
+                        let got = rx.pop_until(Wait::park(), soon()).map(|note| note.whole());
+                        assert_eq!(got, Err(PopError::Closed));
+                        Some(EndpointError::Closed)
+                    }
+                    newcomer => newcomer.err(),
+                },
             };
             assert!(shut(newcomer), "nobody can come");
         } else {

@@ -15,18 +15,28 @@ pub enum Reached {
     End,
 }
 
-/// How far to lead a process: through so many system calls, then by so many instructions.
+/// How far to lead a process: through so many system calls, then up to the first time that it comes to an instruction,
+/// then by so many instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     pub calls: u64,
+    pub address: Option<u64>,
     pub steps: u64,
 }
 
 /// The whole way.
 pub const END: Way = Way {
     calls: u64::MAX,
+    address: None,
     steps: 0,
 };
+
+/// The addresses of the instructions from one system call to the next, both the first behind the one and the other
+/// itself among them; `None` if they were not looked at.
+pub type Stretch = Option<Vec<u64>>;
+
+/// `int3`, which stops whoever comes to it, with the address behind it.
+const BREAK: i64 = 0xcc;
 
 /// `syscall`, the only instruction that enters the kernel by intention.
 const SYSCALL: i64 = 0x050f;
@@ -132,12 +142,42 @@ impl Traced {
         self.go(libc::PTRACE_SYSCALL)
     }
 
+    /// Runs up to the instruction at `address`, or to the next system call if it does not come there.
+    fn run_to(&self, address: u64) -> Reached {
+        // SAFETY: our own child, which stands still for us; its text is its own copy.
+        let (word, set) = unsafe {
+            let word = libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid, address, 0);
+            let stop = word & !0xff | BREAK;
+            let set = libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, stop);
+            (word, set)
+        };
+        assert_eq!(set, 0, "a traced process can be written to");
+        if self.go(libc::PTRACE_SYSCALL) == Reached::End {
+            return Reached::End;
+        }
+        let mut registers = self.registers();
+        // SAFETY: as above; a live buffer of the right type.
+        unsafe {
+            libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, word);
+            if registers.rip == address + 1 {
+                registers.rip = address;
+                libc::ptrace(libc::PTRACE_SETREGS, self.pid, 0, &raw const registers);
+            }
+        }
+        Reached::Place
+    }
+
     /// Leads it along `way`, not beyond its end. Calls `at_futex` before it enters that system call.
     pub fn lead(&self, way: Way, at_futex: &mut dyn FnMut()) -> Reached {
         for _ in 0..way.calls {
             if self.through_call(at_futex) == Reached::End {
                 return Reached::End;
             }
+        }
+        if let Some(address) = way.address
+            && self.run_to(address) == Reached::End
+        {
+            return Reached::End;
         }
         for _ in 0..way.steps {
             if self.go(libc::PTRACE_SINGLESTEP) == Reached::End {
@@ -147,30 +187,27 @@ impl Traced {
         Reached::Place
     }
 
-    /// Leads it to its end. Says how many instructions there are before its first system call, before the next one and
-    /// so on, and behind the last. Once there are `most` of them the rest is not counted.
-    pub fn measure(&self, most: u64, at_futex: &mut dyn FnMut()) -> Vec<Option<u64>> {
+    /// Leads it to its end. Says where it came from system call to system call, until there were `most` instructions.
+    pub fn look(&self, most: u64, at_futex: &mut dyn FnMut()) -> Vec<Stretch> {
         let mut calls: HashMap<u64, bool> = HashMap::new();
         let (mut stretches, mut sum) = (Vec::new(), 0);
         loop {
-            let mut steps = 0;
+            let mut stretch = Vec::new();
             while sum < most {
                 let at = self.registers();
+                stretch.push(at.rip);
                 if *calls.entry(at.rip).or_insert_with(|| self.is_call(at.rip)) {
                     if at.rax as i64 == libc::SYS_kill {
-                        stretches.push(Some(steps));
+                        stretches.push(Some(stretch));
                         return stretches;
                     }
                     break;
                 }
-                assert_eq!(
-                    self.go(libc::PTRACE_SINGLESTEP),
-                    Reached::Place,
-                    "no end yet"
-                );
-                (steps, sum) = (steps + 1, sum + 1);
+                let went = self.go(libc::PTRACE_SINGLESTEP);
+                assert_eq!(went, Reached::Place, "no end yet");
+                sum += 1;
             }
-            stretches.push((sum < most).then_some(steps));
+            stretches.push((sum < most).then_some(stretch));
             if self.through_call(at_futex) == Reached::End {
                 return stretches;
             }

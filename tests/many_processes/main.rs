@@ -22,11 +22,12 @@ mod ledger;
 mod places;
 mod random_kills;
 mod readers;
+mod restarts;
 mod roles;
 mod steps;
 mod stops;
 
-use annulus::{Broadcast, BroadcastRecords, Mpmc, Mpsc, Spmc};
+use annulus::{Broadcast, BroadcastRecords, Mpmc, Mpsc, MpscRecords, Spmc};
 use common::{cast, child, kinds, payload};
 use payload::Note;
 
@@ -67,6 +68,9 @@ fn a_child_plays_the_role_it_was_given() {
             "records read for ever",
             broadcast_kills::read::<BroadcastRecords>,
         ),
+        ("mpsc restarts", restarts::host::<Mpsc<Note>>),
+        ("mpmc restarts", restarts::host::<Mpmc<Note>>),
+        ("mpsc_records restarts", restarts::host::<MpscRecords>),
         ("mpsc cycle", places::cycle::<Mpsc<Note>>),
         ("spmc cycle", places::cycle::<Spmc<Note>>),
         ("mpmc cycle", places::cycle::<Mpmc<Note>>),
