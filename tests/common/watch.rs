@@ -165,12 +165,7 @@ impl Silence {
     }
 }
 
-fn listen(
-    page: &Page,
-    words: &'static [usize],
-    stop: &AtomicBool,
-    away: &Away,
-) -> Silences {
+fn listen(page: &Page, words: &'static [usize], stop: &AtomicBool, away: &Away) -> Silences {
     let heard = || words.iter().map(|&word| page.get(word)).sum::<u64>();
     let (mut silences, mut last) = (Silences::default(), heard());
     let mut silence = Silence::new(away.total_ns());
@@ -232,6 +227,9 @@ fn steal() -> Duration {
     let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = stat.lines().next().unwrap_or_default();
     // In hundredths of a second, behind the name and seven others.
-    let ticks = line.split_whitespace().nth(8).and_then(|word| word.parse().ok());
+    let ticks = line
+        .split_whitespace()
+        .nth(8)
+        .and_then(|word| word.parse().ok());
     Duration::from_millis(10 * ticks.unwrap_or(0))
 }

@@ -304,12 +304,16 @@ fn sleeping<K: Queue>() -> Vec<Operation> {
         })),
         with(
             Peer::Acts,
-            full(sends("sleep until there is room", 1, |place, life, mark| {
-                with_tx::<K>(place, life, mark, |tx, notes| {
-                    let sent = tx.push_until(&notes[0], PARK, Instant::now() + LONG);
-                    assert_eq!(sent, Ok(()));
-                });
-            })),
+            full(sends(
+                "sleep until there is room",
+                1,
+                |place, life, mark| {
+                    with_tx::<K>(place, life, mark, |tx, notes| {
+                        let sent = tx.push_until(&notes[0], PARK, Instant::now() + LONG);
+                        assert_eq!(sent, Ok(()));
+                    });
+                },
+            )),
         ),
         with(
             Peer::Sleeps,

@@ -28,5 +28,7 @@ pub fn write() {
         "kind,backing,operation,side,points,failures\n{}\ntotal,,,,{points},{failures}\n",
         rows.join("\n")
     );
+    let folder = std::path::Path::new(&path).parent();
+    folder.map(std::fs::create_dir_all);
     std::fs::write(path, text).expect("the record can be written");
 }

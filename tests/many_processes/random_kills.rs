@@ -81,7 +81,13 @@ impl Stage<'_> {
         }
         let page = &self.ledger.page;
         page.set(ledger::KILL, page.get(ledger::KILL) + 1);
-        let only = |&i: &usize| if i < producers { producers == 1 } else { consumers == 1 };
+        let only = |&i: &usize| {
+            if i < producers {
+                producers == 1
+            } else {
+                consumers == 1
+            }
+        };
         self.watch.replacing(victims.iter().any(only));
         for &i in &victims {
             let child = match i.checked_sub(producers) {

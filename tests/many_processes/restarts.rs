@@ -63,7 +63,10 @@ fn consume<K: Queue>(place: &Place, page: &Page) {
                 let id = note.whole();
                 let last = &mut last[id.who as usize];
                 let next = last.life == id.life && last.number + 1 == id.number;
-                assert!(next || last.life < id.life && id.number == 0, "{last:?} {id:?}");
+                assert!(
+                    next || last.life < id.life && id.number == 0,
+                    "{last:?} {id:?}"
+                );
                 *last = id;
                 taken += 1;
                 page.word(TAKEN).store(taken, Relaxed);
@@ -142,7 +145,10 @@ fn median<T: PartialOrd + Copy>(values: &mut [T]) -> T {
 /// A role: has everybody work, undisturbed and disturbed in turns, and reports both rates in messages a second, how many
 /// producers were killed, and how long it took, in the middle, until the successor was attached, in nanoseconds.
 pub fn host<K: Queue>(args: &Args) {
-    let (rounds, time) = (args.number("rounds"), Duration::from_millis(args.number("ms")));
+    let (rounds, time) = (
+        args.number("rounds"),
+        Duration::from_millis(args.number("ms")),
+    );
     // SAFETY: takes an integer.
     unsafe { libc::alarm(60 + 2 * (rounds * args.number("ms") / 1000) as u32) };
     settle();
@@ -180,14 +186,19 @@ fn goes_on<K: Queue>(capacity: u64, share: f64) {
     place.producers = 2 * PRODUCERS as u32;
     let _gone = place.cleanup();
     let (made, page) = (place.create::<K>(), Page::new(WORDS));
-    let args = place.args().with("page", page.path().to_str().expect("text"));
+    let args = place
+        .args()
+        .with("page", page.path().to_str().expect("text"));
     let args = args
         .with("rounds", number_from_env("ANNULUS_ROUNDS", 5))
         .with("ms", number_from_env("ANNULUS_ROUND_MS", 200));
     let mut host = Child::start(&role::<K>("restarts"), args);
     let told = host.hear();
     host.finish();
-    let told: Vec<f64> = told.split(' ').map(|n| n.parse().expect("a number")).collect();
+    let told: Vec<f64> = told
+        .split(' ')
+        .map(|n| n.parse().expect("a number"))
+        .collect();
     let [quiet, disturbed, kills, took_ns] = told[..] else {
         panic!("four numbers");
     };
