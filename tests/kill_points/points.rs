@@ -11,8 +11,11 @@ use std::time::Instant;
 const MOST: usize = 6_000;
 /// No operation has so many.
 const LONGEST: u64 = 200_000;
-/// Where a sample is killed, instructions are counted up to here; from then on from system call to system call.
+/// Where a small sample is killed, instructions are looked at up to here; from then on it goes from system call to system
+/// call.
 const LONG: u64 = 2_000;
+/// A small sample is one of at most so many.
+const FEW: u64 = 10;
 /// How far behind a system call a sample is taken where nobody has counted.
 const BEHIND: u64 = 1_500;
 /// Nothing takes longer than this, in seconds, unless somebody waits for somebody.
@@ -128,7 +131,7 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
             failures: 0,
         };
         stage.renew(operation);
-        let most = if points == 0 { LONGEST } else { LONG };
+        let most = if points == 0 || points > FEW { LONGEST } else { LONG };
         let stretches = kill_at(stage, operation, &mut tally, "looked at", |victim, acts| {
             (Reached::End, victim.look(most, acts))
         });
@@ -138,6 +141,12 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
                 let ways = all(&stretches);
                 let every = ways.len().div_ceil(MOST).max(1);
                 (ways.into_iter().step_by(every).collect(), every)
+            }
+            n if n > FEW => {
+                let ways = all(&stretches);
+                let part = ways.len().div_ceil(n as usize).max(1);
+                let first = rng.below(part as u64) as usize;
+                (ways.into_iter().skip(first).step_by(part).collect(), 1)
             }
             n => (sample(&stretches, n, &mut rng), 1),
         };
