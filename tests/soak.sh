@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 seconds=${ANNULUS_SOAK_SECONDS:-1800}
 wanted=${ANNULUS_SOAK_KILLS:-10000}
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.turn"' EXIT
 
 leaked() {
   find /dev/shm -maxdepth 1 \( -name 'annulus*' -o -name 'sem.annulus*' \)
@@ -27,10 +27,10 @@ table() {
       }
     }
     function line(kind) {
-      printf "%s: %d kills, %d messages, %d came again; longest silence %.1f ms, own %.1f ms; over 200 ms: %d, own %d\n",
-        kind, n[kind, 3], n[kind, 4], n[kind, 5], n[kind, 6] / 1000, n[kind, 7] / 1000, n[kind, 8], n[kind, 9]
+      return sprintf("%s: %d kills, %d messages, %d came again; longest silence %.1f ms, own %.1f ms; over 200 ms: %d, own %d",
+        kind, n[kind, 3], n[kind, 4], n[kind, 5], n[kind, 6] / 1000, n[kind, 7] / 1000, n[kind, 8], n[kind, 9])
     }
-    END { for (kind in kinds) line(kind); line("total") }' "$log"
+    END { for (kind in kinds) print line(kind) | "sort"; close("sort"); print line("total") }' "$log"
 }
 
 cargo test --release --locked -p annulus --no-run --test crash --test many_processes --test records_crash || exit 1
