@@ -319,7 +319,8 @@ impl<K: Queue> Queues<'_, K> {
                     newcomer => newcomer.err(),
                 },
             };
-            assert!(shut(newcomer), "nobody can come");
+            let told = format!("{newcomer:?}");
+            assert!(shut(newcomer), "somebody could come: {told}");
         } else {
             (self.tx, self.rx, self.next) = (tx, rx, sent);
             self.newcomers();
