@@ -215,8 +215,9 @@ fn goes_on<K: Queue>(capacity: u64, share: f64) {
     assert!(left >= share, "{}: {left:.0} % are left", K::NAME);
 }
 
-/// What must be left on a machine that has other work as well, in percent. Left alone it is 70 and more.
-const SHARE: f64 = 50.0;
+/// What must be left in percent, also on a machine that has other work. Attaching costs several times as much where it is
+/// not optimised.
+const SHARE: f64 = if cfg!(debug_assertions) { 25.0 } else { 50.0 };
 
 #[test]
 fn an_mpsc_ring_keeps_most_of_its_rate_while_producers_are_killed_and_replaced() {
