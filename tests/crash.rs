@@ -14,6 +14,7 @@ use common::flow::{AnyRing, Rx, Tx};
 use common::ledger::{self as log, Ledger};
 use common::rng::{self, Rng, SeedOnFailure};
 use common::spec::{self, Spec, Via};
+use common::watch::{Run, Silences, Watch};
 use common::{alone, eventually, number_from_env, take};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ struct Tally {
     consumer_kills: u64,
     messages: u64,
     repeats: u64,
+    silences: Silences,
 }
 
 fn successor(role: &str, spec: &Spec, ledger: &Ledger, rng: &mut Rng) -> Child {
@@ -63,9 +65,11 @@ fn round(via: Via, kills: u64, rng: &mut Rng, tally: &mut Tally) {
     let ledger = Ledger::new(spec.start);
     let mut producer = successor("produce", &spec, &ledger, rng);
     let mut consumer = successor("consume", &spec, &ledger, rng);
+    let watch = Watch::start(ledger.0.path(), &[log::LOGGED]);
     let mut done = 0;
     while done < kills {
         std::thread::sleep(Duration::from_micros(rng.below(3000)));
+        watch.replacing(true);
         let (p, c) = [(true, false), (false, true), (true, true)][rng.pick(&[0, 0, 0, 1, 1, 1, 2])];
         if p {
             producer.kill();
@@ -82,7 +86,9 @@ fn round(via: Via, kills: u64, rng: &mut Rng, tally: &mut Tally) {
         if c {
             consumer = successor("consume", &spec, &ledger, rng);
         }
+        watch.replacing(false);
     }
+    tally.silences.add(watch.stop());
     ledger.0.set(log::STOP, 1);
     producer.expect("done");
     consumer.expect("done");
@@ -116,6 +122,14 @@ fn survives_random_kills(via: Via) {
         "at most one repeat for each dead consumer"
     );
     println!("{via:?}: {tally:?} in {:?}", began.elapsed());
+    Run {
+        kind: "spsc",
+        kills: tally.kills,
+        messages: tally.messages,
+        redelivered: tally.repeats,
+        silences: tally.silences,
+    }
+    .print();
 }
 
 #[test]

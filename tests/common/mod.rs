@@ -5,15 +5,20 @@
 
 #![allow(dead_code)] // Each binary uses another part.
 
+pub mod cast;
 pub mod child;
 pub mod clean;
 pub mod flow;
+pub mod kinds;
 pub mod ledger;
 pub mod page;
 pub mod pass;
+pub mod payload;
+pub mod records;
 pub mod rng;
 pub mod spec;
 pub mod stream;
+pub mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -3,15 +3,15 @@
 //! Each message carries how many were published before it, so every reader can tell by itself whether what it read and
 //! what it was told it lost is all there was since it came.
 
-use crate::broadcast::{Cast, Hear, Publish};
+use crate::cast::{Cast, Hear, Interrupt, Publish};
 use crate::common::child::{self, Args, Child};
 use crate::common::page::Page;
 use crate::common::rng::{self, Rng, SeedOnFailure};
 use crate::common::spec::{self, Via, Waits};
+use crate::common::watch::{Run, Silences, Watch};
 use crate::common::{alone, eventually, number_from_env, take};
 use crate::kinds::{Place, role};
 use crate::payload::{Id, Note};
-use crate::readers::Interrupt;
 use annulus::{Broadcast, BroadcastRecords, Join, ReadError, Resume, TryPushError};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -130,7 +130,13 @@ impl Stage<'_> {
 }
 
 /// Kills ends of one ring `kills` times, and starts successors. Gives the kills of producers.
-fn round<K: Cast>(capacities: [u64; 3], kills: u64, rng: &mut Rng, sums: &mut [u64; WORDS]) -> u64 {
+fn round<K: Cast>(
+    capacities: [u64; 3],
+    kills: u64,
+    rng: &mut Rng,
+    sums: &mut [u64; WORDS],
+    silences: &mut Silences,
+) -> u64 {
     let via = rng.pick(&[Via::Shm, Via::SysvName]);
     let mut place = Place::new(via, rng.pick(&capacities));
     place.consumers = READERS as u32;
@@ -147,6 +153,7 @@ fn round<K: Cast>(capacities: [u64; 3], kills: u64, rng: &mut Rng, sums: &mut [u
         .map(|_| stage.start::<K>("read for ever"))
         .collect();
     let mut producer = stage.start::<K>("publish for ever");
+    let watch = Watch::start(stage.page.path(), &[READ, LOST]);
     let mut of_producers = 0;
     for _ in 0..kills {
         std::thread::sleep(Duration::from_micros(stage.rng.below(4000)));
@@ -158,14 +165,17 @@ fn round<K: Cast>(capacities: [u64; 3], kills: u64, rng: &mut Rng, sums: &mut [u
                 *reader = stage.start::<K>("read for ever");
             }
             None => {
+                watch.replacing(true);
                 producer.kill();
                 producer = stage.start::<K>("publish for ever");
+                watch.replacing(false);
                 of_producers += 1;
             }
         }
         eventually("somebody reads on", || stage.page.get(READ) > before);
         assert_eq!(stage.page.get(WRONG), 0, "a reader panicked: {place:?}");
     }
+    silences.add(watch.stop());
     stage.page.set(STOP, 1);
     for mut child in [producer].into_iter().chain(readers) {
         child.expect("done");
@@ -186,9 +196,10 @@ fn survives<K: Cast>(capacities: [u64; 3]) {
     let wanted = number_from_env("ANNULUS_KILLS", 30);
     let (began, mut sums) = (Instant::now(), [0; WORDS]);
     let (mut kills, mut of_producers) = (0, 0);
+    let mut silences = Silences::default();
     while kills < wanted {
         let some = (wanted - kills).min(10.max(wanted / 20));
-        of_producers += round::<K>(capacities, some, &mut rng, &mut sums);
+        of_producers += round::<K>(capacities, some, &mut rng, &mut sums, &mut silences);
         kills += some;
     }
     println!(
@@ -199,6 +210,14 @@ fn survives<K: Cast>(capacities: [u64; 3]) {
         sums[LOST],
         began.elapsed()
     );
+    Run {
+        kind: &format!("broadcast_{}", K::NAME),
+        kills,
+        messages: sums[READ],
+        redelivered: 0,
+        silences,
+    }
+    .print();
     assert!(sums[READ] > 0);
 }
 

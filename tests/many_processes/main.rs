@@ -9,32 +9,27 @@
 //! |---|---|---|
 //! | `ANNULUS_MESSAGES` | messages through each ring of the large streams | 1,000,000, or as many as half a second allows |
 //! | `ANNULUS_KILLS` | random kills in rings of each kind | 30 |
-//! | `ANNULUS_POINTS` | instructions of each operation at which somebody is killed | 6 |
 //! | `ANNULUS_SEED` | repeats the supervisor's choices, not the scheduler's | another each time |
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod broadcast;
-mod broadcast_instructions;
 mod broadcast_kills;
 mod ends;
 mod flow;
-mod instructions;
-mod kinds;
 mod ledger;
-mod payload;
 mod places;
 mod random_kills;
 mod readers;
 mod repair;
+mod restarts;
 mod roles;
 mod steps;
 mod stops;
-mod trace;
 
-use annulus::{Broadcast, BroadcastRecords, Mpmc, Mpsc, Spmc};
-use common::child;
+use annulus::{Broadcast, BroadcastRecords, Mpmc, Mpsc, MpscRecords, Spmc};
+use common::{cast, child, kinds, payload};
 use payload::Note;
 
 #[test]
@@ -58,15 +53,6 @@ fn a_child_plays_the_role_it_was_given() {
         ("mpsc consume", roles::consume::<Mpsc<Note>>),
         ("spmc consume", roles::consume::<Spmc<Note>>),
         ("mpmc consume", roles::consume::<Mpmc<Note>>),
-        ("mpmc lead", instructions::lead::<Mpmc<Note>>),
-        (
-            "slots lead",
-            broadcast_instructions::lead::<Broadcast<Note>>,
-        ),
-        (
-            "records lead",
-            broadcast_instructions::lead::<BroadcastRecords>,
-        ),
         (
             "slots publish for ever",
             broadcast_kills::publish::<Broadcast<Note>>,
@@ -84,6 +70,9 @@ fn a_child_plays_the_role_it_was_given() {
             broadcast_kills::read::<BroadcastRecords>,
         ),
         ("repair for ever", repair::repair_for_ever),
+        ("mpsc restarts", restarts::host::<Mpsc<Note>>),
+        ("mpmc restarts", restarts::host::<Mpmc<Note>>),
+        ("mpsc_records restarts", restarts::host::<MpscRecords>),
         ("mpsc cycle", places::cycle::<Mpsc<Note>>),
         ("spmc cycle", places::cycle::<Spmc<Note>>),
         ("mpmc cycle", places::cycle::<Mpmc<Note>>),
@@ -102,4 +91,29 @@ fn a_child_plays_the_role_it_was_given() {
         ("slots read", broadcast::read::<Broadcast<Note>>),
         ("records read", broadcast::read::<BroadcastRecords>),
     ]);
+}
+
+#[test]
+fn a_message_with_anything_changed_is_not_whole() {
+    use payload::{Id, LONGEST};
+    use zerocopy::IntoBytes;
+    let id = Id {
+        who: 3,
+        life: 7,
+        number: 12345,
+    };
+    let mut record = id.record(&mut [0; LONGEST]).to_vec();
+    let mut note = Note::new(id);
+    assert_eq!((note.id(), Id::of_record(&record)), (Some(id), Some(id)));
+    for k in 0..size_of::<Note>() / 8 {
+        note.as_mut_bytes()[8 * k] ^= 0x10;
+        assert_eq!(note.id(), None);
+        note.as_mut_bytes()[8 * k] ^= 0x10;
+    }
+    for i in 0..record.len() {
+        record[i] ^= 0x10;
+        assert_eq!(Id::of_record(&record), None);
+        record[i] ^= 0x10;
+    }
+    assert_eq!(Id::of_record(&record[1..]), None);
 }

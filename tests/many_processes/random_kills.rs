@@ -3,6 +3,7 @@
 use crate::common::child::{Args, Child};
 use crate::common::rng::{self, Rng, SeedOnFailure};
 use crate::common::spec::{self, Via, Waits};
+use crate::common::watch::{Run, Silences, Watch};
 use crate::common::{alone, number_from_env, take};
 use crate::kinds::{Place, Queue, Tx, role};
 use crate::ledger::{self, Ledger};
@@ -24,6 +25,7 @@ struct Tally {
     missing: u64,
     /// In each window from kill to kill, the longest time without a message.
     silences_ns: Vec<u64>,
+    silences: Silences,
 }
 
 /// The processes of one ring, and who supervises them.
@@ -36,6 +38,7 @@ struct Stage<'a> {
     consumers: Vec<Child>,
     /// Somebody who takes no part and repairs without end, if there is to be one.
     repairer: Option<Child>,
+    watch: Watch,
 }
 
 /// How a ring is made.
@@ -93,6 +96,14 @@ impl Stage<'_> {
         }
         let page = &self.ledger.page;
         page.set(ledger::KILL, page.get(ledger::KILL) + 1);
+        let only = |&i: &usize| {
+            if i < producers {
+                producers == 1
+            } else {
+                consumers == 1
+            }
+        };
+        self.watch.replacing(victims.iter().any(only));
         for &i in &victims {
             let child = match i.checked_sub(producers) {
                 None => &self.producers[i],
@@ -120,10 +131,12 @@ impl Stage<'_> {
                 self.producers[i].expect("running");
             }
         }
+        self.watch.replacing(false);
     }
 
     /// Ends the stream and checks that all that was committed has come.
-    fn finish<K: Queue>(&mut self, ring: &annulus::Ring<K>, tally: &mut Tally) {
+    fn finish<K: Queue>(mut self, ring: &annulus::Ring<K>, tally: &mut Tally) {
+        tally.silences.add(self.watch.stop());
         self.ledger.page.set(ledger::STOP, 1);
         for mut child in self.producers.drain(..) {
             child.expect("done");
@@ -167,9 +180,11 @@ fn round<K: Queue>(
     place.spec.start = rng.pick(&[0, 7, (1 << 62) - 3000]);
     let _gone = place.cleanup();
     let made = make(&place);
+    let ledger = Ledger::new(kills + 3);
     let mut stage = Stage {
         place: &place,
-        ledger: Ledger::new(kills + 3),
+        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN]),
+        ledger,
         rng,
         producers: Vec::new(),
         lives: Vec::new(),
@@ -237,6 +252,14 @@ fn survives_as<K: Queue>(how: (Make<K>, bool), producers: usize, consumers: usiz
         Duration::from_nanos(tally.attach_ns),
         began.elapsed()
     );
+    Run {
+        kind: K::NAME,
+        kills: tally.kills,
+        messages: tally.messages,
+        redelivered: tally.again,
+        silences: tally.silences,
+    }
+    .print();
     assert!(
         tally.repeats <= tally.of_consumers,
         "at most the one that was written down and not given back"

@@ -1,65 +1,21 @@
 //! Readers and producers of broadcasts that die, at labelled steps (SIGKILL).
 
-use crate::broadcast::{Cast, Hear, Publish};
+use crate::cast::{Cast, Hear, Interrupt, Publish};
 use crate::common::child::{self, Args, Child};
 use crate::common::spec::Via;
 use crate::common::{alone, eventually, take};
 use crate::ends::{Times, everywhere, stand};
 use crate::flow::Stream;
 use crate::kinds::{Place, role};
-use crate::payload::{Id, LONGEST, Note};
+use crate::payload::{Id, Note};
 use crate::stops::{lost, reader};
 use annulus::{
-    Broadcast, BroadcastRecords, Join, Peer, Producer, ReadError, RecordProducer, TryPushError,
-    TryReadError, Untrusted, Wait,
+    Broadcast, BroadcastRecords, Join, Peer, ReadError, TryPushError, TryReadError, Wait,
 };
 use std::time::{Duration, Instant};
 
 /// Messages that a producer publishes before its step.
 const BEFORE: u64 = 3;
-
-/// A producer that can stop in the middle of a message.
-pub trait Interrupt {
-    /// Claims room for the next message if there is some, writes another one, calls `during`, gives up.
-    fn give_up(&mut self, id: Id, during: impl FnOnce());
-    /// Claims, writes, calls `during`, publishes.
-    fn hold(&mut self, id: Id, during: impl FnOnce());
-}
-
-impl Interrupt for Producer<Note, Untrusted, Broadcast<Note>> {
-    fn give_up(&mut self, id: Id, during: impl FnOnce()) {
-        if let Ok(mut loan) = self.try_claim() {
-            loan.write(&Note::new(id));
-            during();
-        }
-    }
-
-    fn hold(&mut self, id: Id, during: impl FnOnce()) {
-        let mut loan = self.try_claim().expect("room");
-        loan.write(&Note::new(id));
-        during();
-        loan.commit();
-    }
-}
-
-impl Interrupt for RecordProducer<BroadcastRecords> {
-    fn give_up(&mut self, id: Id, during: impl FnOnce()) {
-        let mut buffer = [0; LONGEST];
-        if let Ok(mut loan) = self.try_claim(LONGEST) {
-            loan.write_at(0, id.record(&mut buffer));
-            during();
-        }
-    }
-
-    fn hold(&mut self, id: Id, during: impl FnOnce()) {
-        let mut buffer = [0; LONGEST];
-        let bytes = id.record(&mut buffer);
-        let mut loan = self.try_claim(bytes.len()).expect("room");
-        loan.write_at(0, bytes);
-        during();
-        loan.commit();
-    }
-}
 
 /// A role: publishes some messages, goes to a step and stands still there.
 pub fn publisher_at<K: Cast<Tx: Interrupt>>(args: &Args) {

@@ -1,7 +1,7 @@
 //! Repair of rings whose participants were killed, by somebody who takes no part, and rings that drop what dead consumers had
 //! in hand.
 
-use crate::broadcast::{Cast, Hear, Publish};
+use crate::common::cast::{Cast, Hear, Publish};
 use crate::common::child::{self, Args, Child};
 use crate::common::rng::{self, Rng, SeedOnFailure};
 use crate::common::spec::Via;

@@ -1,7 +1,7 @@
 //! Ends that stand still for a while (SIGSTOP): they are alive, so nobody takes anything from them, and others go on as
 //! far as the ring lets them.
 
-use crate::broadcast::{Cast, Publish};
+use crate::cast::{Cast, Publish};
 use crate::common::alone;
 use crate::common::child::Child;
 use crate::common::spec::Via;

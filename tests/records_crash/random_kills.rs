@@ -3,6 +3,7 @@
 use crate::common::child::{Args, Child};
 use crate::common::rng::{self, Rng, SeedOnFailure};
 use crate::common::spec::{self, Via, Waits};
+use crate::common::watch::{Run, Silences, Watch};
 use crate::common::{alone, eventually, number_from_env, take};
 use crate::ledger::{self, Ledger};
 use crate::ring::{Records, Sort, now_ns, role};
@@ -36,6 +37,7 @@ struct Tally {
     silences_ns: Vec<u64>,
     /// How long after the death of the victim the next record of a survivor came.
     passed_ns: Vec<u64>,
+    silences: Silences,
 }
 
 /// Half, nine tenths, 99 of a hundred, and all of `times` are below these, in microseconds.
@@ -57,6 +59,7 @@ struct Stage<'a> {
     consumer: Option<Child>,
     /// Somebody who takes no part and repairs without end, if there is to be one.
     repairer: Option<Child>,
+    watch: Watch,
 }
 
 impl Stage<'_> {
@@ -101,6 +104,7 @@ impl Stage<'_> {
         let bits = who.iter().fold(0, |bits, &who| bits | 1 << who);
         page.set(ledger::VICTIMS, bits);
         page.set(ledger::KILL, kill);
+        self.watch.replacing(who.len() == self.producers.len());
         for &who in who {
             self.producers[who].signal(libc::SIGKILL);
         }
@@ -128,6 +132,7 @@ impl Stage<'_> {
         for &who in who {
             self.producers[who].expect("running");
         }
+        self.watch.replacing(false);
     }
 
     fn send_for_a_repairer(&mut self) {
@@ -137,9 +142,11 @@ impl Stage<'_> {
     }
 
     fn kill_consumer<K: Sort>(&mut self, tally: &mut Tally) {
+        self.watch.replacing(true);
         self.consumer.as_mut().expect("there is one").kill();
         tally.consumer_kills += 1;
         self.start_consumer::<K>();
+        self.watch.replacing(false);
     }
 
     /// One kill, or two.
@@ -170,7 +177,8 @@ impl Stage<'_> {
     }
 
     /// Ends the stream and checks that all that was committed has arrived.
-    fn finish<K: Sort>(&mut self, ring: &annulus::Ring<K>, tally: &mut Tally) {
+    fn finish<K: Sort>(mut self, ring: &annulus::Ring<K>, tally: &mut Tally) {
+        tally.silences.add(self.watch.stop());
         self.ledger.page.set(ledger::STOP, 1);
         for mut child in self.producers.drain(..) {
             child.expect("done");
@@ -203,9 +211,11 @@ fn round<K: Sort>(via: Via, victims: Victims, kills: u64, rng: &mut Rng, tally: 
     ring.spec.start = rng.pick(&[0, 64 * 7, (1 << 62) - (1 << 18)]);
     let _gone = ring.cleanup();
     let made = ring.create::<K>();
+    let ledger = Ledger::new(kills + 3);
     let mut stage = Stage {
         ring: &ring,
-        ledger: Ledger::new(kills + 3),
+        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN]),
+        ledger,
         rng,
         producers: Vec::new(),
         lives: Vec::new(),
@@ -255,6 +265,14 @@ fn survives<K: Sort>(via: Via, victims: Victims) {
         tally.attach_ns / 1000,
         began.elapsed()
     );
+    Run {
+        kind: &format!("{}_records", K::NAME),
+        kills: tally.kills,
+        messages: tally.records,
+        redelivered: tally.repeats,
+        silences: tally.silences,
+    }
+    .print();
     assert!(
         tally.repeats <= tally.consumer_kills,
         "at most one for each"

@@ -4,6 +4,7 @@
 //! each. So each message goes to one consumer, and a consumer that dies has announced what was in its hands.
 
 use super::super::announce::{announce, withdraw};
+use super::super::close;
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::sides::Producers;
 use super::super::words::Words;
@@ -127,6 +128,10 @@ fn nothing(
         }
     };
     if drained {
+        if producers == Producers::Many {
+            // Whoever closed may have died before it said so to those who come.
+            close::finish_shared(control);
+        }
         return Err(Nothing::Drained);
     }
     Err(Nothing::Empty { claimed })

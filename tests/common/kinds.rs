@@ -1,14 +1,14 @@
 //! Rings of messages of this test in words, as text that travels to a child, and their ends with one face for every
 //! kind.
 
-use crate::common::child::Args;
-use crate::common::clean::Cleanup;
-use crate::common::spec::{Spec, Via};
-use crate::payload::Note;
+use super::child::Args;
+use super::clean::Cleanup;
+use super::payload::Note;
+use super::spec::{Spec, Via};
 use annulus::{
     Consumer, EndpointError, Kind, Mpmc, Mpsc, Options, Peer, PopError, Producer, PushError, Ring,
-    SharedConsumer, SharedProducer, SlotKind, SoleProducer, Spmc, TryPopError, TryPushError,
-    Untrusted, Wait,
+    SharedConsumer, SharedProducer, SoleProducer, Spmc, Spsc, TryPopError, TryPushError, Untrusted,
+    Wait,
 };
 use std::path::Path;
 use std::time::Instant;
@@ -90,13 +90,20 @@ pub fn role<K: Sort>(role: &str) -> String {
 }
 
 /// A kind whose messages are each for one consumer.
-pub trait Queue: Sort + SlotKind<Item = Note> {
+pub trait Queue: Sort {
     /// Whether producers, and consumers, share the ring.
     const MANY: (bool, bool);
+    /// Whether its messages are records.
+    const RECORDS: bool = false;
     type Tx: Tx;
     type Rx: Rx;
     fn producer(ring: &Ring<Self>) -> Result<Self::Tx, EndpointError>;
     fn consumer(ring: &Ring<Self>) -> Result<Self::Rx, EndpointError>;
+
+    /// Bytes up to the end of the ring for a consumer that has taken everything; `None` where that makes no difference.
+    fn before_end(_: &Self::Rx, _: &Place) -> Option<u64> {
+        None
+    }
 }
 
 macro_rules! queue {
@@ -127,6 +134,14 @@ macro_rules! queue {
 }
 
 queue!(
+    Spsc,
+    annulus::spsc,
+    "spsc",
+    (false, false),
+    Producer<Note>,
+    Consumer<Note>,
+);
+queue!(
     Mpsc,
     annulus::mpsc,
     "mpsc",
@@ -142,6 +157,7 @@ queue!(Mpmc, annulus::mpmc, "mpmc", (true, true), SharedProducer<Note>, SharedCo
 pub trait Tx {
     fn try_push(&mut self, note: &Note) -> Result<(), TryPushError>;
     fn push(&mut self, note: &Note, wait: Wait) -> Result<(), PushError>;
+    fn push_until(&mut self, note: &Note, wait: Wait, deadline: Instant) -> Result<(), PushError>;
     /// Sends as many from the first as fit, and says how many.
     fn push_many(&mut self, notes: &[Note]) -> Result<usize, TryPushError>;
     /// Claims a slot, writes `note`, calls `during`, commits if it says so.
@@ -170,6 +186,15 @@ macro_rules! producing {
 
         fn push(&mut self, note: &Note, wait: Wait) -> Result<(), PushError> {
             self.push(note, wait)
+        }
+
+        fn push_until(
+            &mut self,
+            note: &Note,
+            wait: Wait,
+            deadline: Instant,
+        ) -> Result<(), PushError> {
+            self.push_until(note, wait, deadline)
         }
 
         fn push_many(&mut self, notes: &[Note]) -> Result<usize, TryPushError> {
@@ -247,6 +272,7 @@ pub trait Rx {
     fn redelivered(&self) -> bool;
     /// How the last owner of this end went.
     fn predecessor(&self) -> Peer;
+    fn close(self);
 }
 
 macro_rules! consuming {
@@ -270,6 +296,10 @@ macro_rules! consuming {
 
         fn predecessor(&self) -> Peer {
             self.predecessor()
+        }
+
+        fn close(self) {
+            self.close();
         }
     };
 }
