@@ -41,7 +41,7 @@
 //!
 //! | how a child is made | what it has of its parent's ends |
 //! |---|---|
-//! | `fork` | nothing |
+//! | `fork` | nothing, from the moment on that it first runs |
 //! | `posix_spawn`, [`std::process::Command`], `fork` and exec | nothing once it has exec'd, which is at once |
 //! | a raw `clone` system call, `_Fork`, or `vfork`, each without exec | a copy: should the parent die, it looks alive until the child exits. System V rings are not affected |
 //! | exec of the owner itself | nothing: the owner has died. On System V rings it holds its end on until it exits |

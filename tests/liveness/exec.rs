@@ -3,7 +3,7 @@
 use crate::common::child::{self, Args};
 use crate::common::spec::Via;
 use crate::common::{eventually, take};
-use crate::scene::{Scene, Stray, VIAS, idle, in_time, open, told_of_a_death};
+use crate::scene::{Scene, Stray, VIAS, in_time, open, told_of_a_death};
 use annulus::Peer;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -24,9 +24,10 @@ pub fn spawns(args: &Args) {
         // SAFETY: does nothing. It makes the standard library fork instead of calling posix_spawn.
         unsafe { command.pre_exec(|| Ok(())) };
     }
-    let program = command.spawn().expect("sleep can be run");
+    let mut program = command.spawn().expect("sleep can be run");
     child::report(&program.id().to_string());
-    idle();
+    // This process is killed long before that.
+    let _ = program.wait();
 }
 
 fn death_of_one_that_spawns(via: Via, how: &str) -> Duration {

@@ -3,9 +3,9 @@
 
 use crate::common::child::{self, Args, Child};
 use crate::common::clean::Cleanup;
+use crate::common::page::Page;
 use crate::common::spec::{Spec, Via};
-use crate::common::{alone, number_from_env};
-use crate::scene::PROMPT;
+use crate::common::{alone, eventually, number_from_env};
 use annulus::{Mpmc, Options, Peer, Ring};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,7 @@ fn many(spec: &Spec) -> Options<Mpmc<u64>> {
 /// Forks and forks. Its first child is made while its first ends are taken.
 pub fn role(args: &Args) {
     let ring = options(&Spec::from_args(args)).open().expect("a ring");
+    let page = Page::open(args.get("page"));
     // SAFETY: integers. Children stay in this group, by which the test ends them.
     assert_eq!(unsafe { libc::setpgid(0, 0) }, 0);
     let start = std::sync::Barrier::new(THREADS as usize + 1);
@@ -44,12 +45,18 @@ pub fn role(args: &Args) {
         }
         start.wait();
         for _ in 0..CHILDREN {
-            // SAFETY: the child makes system calls only.
+            // SAFETY: the child stores one number and makes system calls.
             match unsafe { libc::fork() } {
-                0 => crate::scene::idle(),
+                0 => {
+                    page.word(0).fetch_add(1, Ordering::SeqCst);
+                    crate::scene::idle()
+                }
                 pid => assert!(pid > 0, "fork"),
             }
         }
+        // A child that was never given the processor has not come as far as to close anything.
+        let all = u64::from(CHILDREN);
+        eventually("all children have run", || page.get(0) == all);
         child::report("forked");
     });
 }
@@ -75,7 +82,8 @@ fn one_round(via: Via) {
     let spec = Spec::new(via);
     let _gone = Cleanup(|| spec.remove());
     let ring = options(&spec).create().expect("a new ring");
-    let mut owner = Child::start("torn", spec.args());
+    let page = Page::new(1);
+    let mut owner = Child::start("torn", spec.args().with("page", page.path().display()));
     let group = -i32::try_from(owner.pid()).expect("a number");
     // SAFETY: integers; the group is that of our own child, until the last of it is gone.
     let end_all = || unsafe { libc::kill(group, libc::SIGKILL) };
@@ -84,15 +92,7 @@ fn one_round(via: Via) {
     });
     owner.expect("forked");
     owner.kill();
-    let limit = Instant::now() + PROMPT + Duration::from_millis(400);
-    while alive(&ring) > 0 {
-        assert!(
-            Instant::now() < limit,
-            "{via:?}: {} seem alive",
-            alive(&ring)
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("nobody seems alive", || alive(&ring) == 0);
     // SAFETY: as above; signal 0 only asks.
     assert_eq!(unsafe { libc::kill(group, 0) }, 0, "the children live");
     let all: Vec<_> = (0..PLACES)
@@ -132,7 +132,7 @@ pub fn looks(args: &Args) {
                 }
             }));
             if children.len() > 3 {
-                children.pop_front().map(child::Forked::finish);
+                children.pop_front().expect("some").finish();
             }
         }
         over.store(true, Ordering::SeqCst);
