@@ -2,6 +2,7 @@
 
 use crate::os::mmap::Mapping;
 use crate::os::process;
+use crate::os::ranges::{self, Range};
 use crate::os::sysv_shm::SysvMapping;
 
 /// Mapped memory. Unmapped when dropped by the process that mapped it.
@@ -12,6 +13,8 @@ use crate::os::sysv_shm::SysvMapping;
 pub(crate) struct Memory {
     /// Taken out in `drop` only.
     map: Option<Map>,
+    /// What the guard knows it by. A System V segment cannot lose memory, so it is not known.
+    range: Option<Range>,
     pid: u32,
 }
 
@@ -25,8 +28,10 @@ enum Map {
 impl Memory {
     /// Mapped by descriptor.
     pub(crate) fn mapped(mapping: Mapping) -> Self {
+        let range = ranges::enter(mapping.as_ptr(), mapping.len(), mapping.is_writable());
         Self {
             map: Some(Map::Mapped(mapping)),
+            range: Some(range),
             pid: process::pid(),
         }
     }
@@ -35,7 +40,27 @@ impl Memory {
     pub(crate) fn attached(mapping: SysvMapping) -> Self {
         Self {
             map: Some(Map::Attached(mapping)),
+            range: None,
             pid: process::pid(),
+        }
+    }
+
+    /// The number by which [`ranges`] knows the ring that this is memory of; 0 for none.
+    pub(crate) fn ring(&self) -> u64 {
+        self.range.as_ref().map_or(0, Range::ring)
+    }
+
+    /// This is memory of the same ring as `other`.
+    pub(crate) fn joins(&self, other: &Memory) {
+        if let Some(range) = &self.range {
+            range.belongs_to(other.ring());
+        }
+    }
+
+    /// Children made by fork have it as well.
+    pub(crate) fn is_inherited(&self) {
+        if let Some(range) = &self.range {
+            range.is_inherited();
         }
     }
 
@@ -60,6 +85,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        self.range = None;
         if self.pid != process::pid() {
             std::mem::forget(self.map.take());
         }
