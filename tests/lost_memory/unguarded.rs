@@ -89,3 +89,34 @@ fn holes_read_as_zeros_wherever_a_ring_is() {
         std::fs::remove_file(path).expect("there");
     }
 }
+
+#[test]
+fn a_system_v_ring_can_be_emptied_and_not_shortened() {
+    let key = crate::common::clean::unique_key();
+    let backing = Backing::SysV { key: Some(key) };
+    let options = spsc::<u64>("-").capacity(8).start_position(3).backing(backing);
+    let ring = options.create().expect("create");
+    let mut tx = ring.producer().expect("free");
+    let mut rx = ring.consumer().expect("free");
+    tx.try_push(&7).expect("room");
+    // SAFETY: integers, and an address of the kernel's choice; it is detached below.
+    let (id, at) = unsafe {
+        let id = libc::shmget(key, 0, 0);
+        (id, libc::shmat(id, std::ptr::null(), 0))
+    };
+    assert!(id >= 0 && at as isize != -1);
+    // SAFETY: integers. A segment has the size that it was made with.
+    assert_eq!(-1, unsafe { libc::shmget(key, 1 << 20, 0) });
+    // SAFETY: the ring's whole pages, which this process has attached just now.
+    assert_eq!(0, unsafe { libc::madvise(at, 12288, libc::MADV_REMOVE) });
+    assert!(matches!(rx.try_pop(), Err(TryPopError::Corrupt(_))));
+    assert!(!ring.is_damaged());
+    drop((tx, rx));
+    // SAFETY: attached above.
+    assert_eq!(0, unsafe { libc::shmdt(at) });
+    // SAFETY: integers. What does not look like a ring any more is not removed as one.
+    unsafe {
+        libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut());
+        libc::semctl(libc::semget(key, 0, 0), 0, libc::IPC_RMID);
+    }
+}

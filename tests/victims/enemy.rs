@@ -1,10 +1,10 @@
 //! The enemy: stores hurtful values into a ring, and knows which bytes the library never writes.
 
-use crate::common::rng::Rng;
-use crate::memory::{
+use super::memory::{
     ACTIVE, ANNOUNCE, ANNOUNCE_LEN, CLOSED, CONSUMER_SLEEP, CONTROL, GATE, GATING, HEADER_BYTES,
     MARKS, Memory, PRODUCER_SLEEP, STATE, TABLE, TAIL, TAKEN, WIPED,
 };
+use crate::common::rng::Rng;
 use annulus::{Kind, Ring};
 use memmap2::MmapOptions;
 use std::fs::File;
@@ -24,17 +24,22 @@ struct Target {
     half: bool,
 }
 
-/// Somebody with write access and bad intentions.
+/// What an enemy needs to do harm.
+struct Hand {
+    memory: Memory,
+    /// The words of header, control block and table.
+    targets: Vec<Target>,
+    /// The memory as it was when the enemy came.
+    pristine: Vec<u64>,
+    /// The offsets of the words that are nobody's.
+    canaries: Vec<usize>,
+}
+
+/// Somebody with write access and bad intentions, or with good ones.
 pub struct Enemy {
-    pub memory: Arc<Memory>,
+    hand: Option<Arc<Hand>>,
     pub rng: Rng,
     pub mutations: u64,
-    /// Whether it does anything.
-    strikes: bool,
-    /// The words of control block and table.
-    targets: Arc<Vec<Target>>,
-    /// The memory as it was when the ring was new, and the offsets of the words that are nobody's.
-    pristine: Arc<(Vec<u64>, Vec<usize>)>,
 }
 
 /// A copy of `ring`, with canaries in all gaps and behind it: its descriptor, and its enemy.
@@ -51,40 +56,27 @@ pub fn copy_with_canaries<K: Kind>(ring: &Ring<K>, seed: u64) -> (OwnedFd, Enemy
     let map = MmapOptions::new().map_raw(&file).expect("map");
     let targets = targets(&source);
     let data = source.data..source.data + source.data_bytes;
-    let words: Vec<u64> = (0..bytes)
-        .step_by(8)
-        .map(|at| match at {
+    for at in (0..bytes).step_by(8) {
+        let word = match at {
             72 => bytes as u64, // Segment size.
             _ if at < HEADER_BYTES || data.contains(&at) => source.get(at),
             _ if targets.iter().any(|t| t.at & !7 == at) => source.get(at),
             _ => CANARY,
-        })
-        .collect();
-    let canaries = (0..bytes).step_by(8).filter(|at| words[at / 8] == CANARY);
-    let canaries: Vec<usize> = canaries.collect();
-    // The header has to be there before anything is read from it.
-    for (i, word) in words.iter().enumerate() {
+        };
+        // The header has to be there before anything is read from it.
         // SAFETY: aligned and inside the mapping, which nobody else has yet.
-        unsafe { map.as_mut_ptr().cast::<u64>().add(i).write(*word) };
+        unsafe { map.as_mut_ptr().cast::<u64>().add(at / 8).write(word) };
     }
     // SAFETY: a live descriptor and an integer.
     let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) };
     assert_eq!(sealed, 0, "no seals");
-    let enemy = Enemy {
-        memory: Arc::new(Memory::new(map)),
-        rng: Rng::new(seed),
-        mutations: 0,
-        strikes: true,
-        targets: Arc::new(targets),
-        pristine: Arc::new((words, canaries)),
-    };
-    (file.into(), enemy)
+    (file.into(), Enemy::of(Memory::new(map), seed))
 }
 
 fn targets(memory: &Memory) -> Vec<Target> {
     let word = |at| Target { at, half: false };
     let half = |at| Target { at, half: true };
-    let mut all = Vec::new();
+    let mut all: Vec<Target> = (0..HEADER_BYTES).step_by(8).map(word).collect();
     for entry in (0..memory.participants).map(|i| memory.entry(i)) {
         all.extend([0, 4, 16, 20].map(|at| half(entry + at)));
         all.extend([8, 24, 32, 40].map(|at| word(entry + at)));
@@ -98,54 +90,71 @@ fn targets(memory: &Memory) -> Vec<Target> {
 }
 
 impl Enemy {
-    /// The same memory, and no intentions.
-    pub fn harmless(&mut self) -> Self {
+    /// An enemy of the ring in `memory`, which is whole now.
+    pub fn of(memory: Memory, seed: u64) -> Self {
+        let all = (0..memory.len()).step_by(8);
+        let pristine: Vec<u64> = all.map(|at| memory.get(at)).collect();
+        let canaries = (0..memory.len()).step_by(8);
+        let hand = Hand {
+            targets: targets(&memory),
+            canaries: canaries.filter(|at| pristine[at / 8] == CANARY).collect(),
+            pristine,
+            memory,
+        };
         Self {
-            strikes: false,
-            ..self.twin()
+            hand: Some(Arc::new(hand)),
+            rng: Rng::new(seed),
+            mutations: 0,
         }
+    }
+
+    /// Nobody's enemy.
+    pub fn peaceful(seed: u64) -> Self {
+        Self {
+            hand: None,
+            rng: Rng::new(seed),
+            mutations: 0,
+        }
+    }
+
+    /// Somebody with other numbers and no intentions.
+    pub fn harmless(&mut self) -> Self {
+        Self::peaceful(self.rng.next())
     }
 
     /// Another one for the same memory.
     pub fn twin(&mut self) -> Self {
         Self {
-            memory: Arc::clone(&self.memory),
-            rng: Rng::new(self.rng.next()),
-            mutations: 0,
-            strikes: true,
-            targets: Arc::clone(&self.targets),
-            pristine: Arc::clone(&self.pristine),
+            hand: self.hand.clone(),
+            ..self.harmless()
         }
     }
 
     /// A position near those that the ring is at.
-    fn near(&mut self) -> u64 {
-        let entry = self.rng.below(self.memory.participants as u64) as usize;
-        let from = self.memory.entry(entry) + ANNOUNCE;
+    fn near(&mut self, memory: &Memory) -> u64 {
+        let entry = self.rng.below(memory.participants as u64) as usize;
+        let from = memory.entry(entry) + ANNOUNCE;
         let mark = MARKS + 16 * self.rng.below(8) as usize;
         let at = self.rng.pick(&[GATE, TAIL, TAKEN, from, mark]);
-        let word = self.memory.get(at);
+        let word = memory.get(at);
         // The tail of slots that many share is four times the position.
-        let word = if self.rng.below(2) == 0 {
-            word / 4
-        } else {
-            word
+        let word = match self.rng.below(2) {
+            0 => word / 4,
+            _ => word,
         };
         let off = self.rng.below(17) * self.rng.pick(&[1, 1, 8, 64]);
         word.wrapping_add(off).wrapping_sub(8)
     }
 
     /// A word to hurt: mostly where the protocol lives, sometimes anywhere.
-    fn target(&mut self) -> Target {
+    fn target(&mut self, hand: &Hand) -> Target {
         let word = |at| Target { at, half: false };
-        let entry = self.rng.below(self.memory.participants as u64) as usize;
-        let entry = self.memory.entry(entry);
-        let near = self.near();
+        let memory = &hand.memory;
+        let entry = self.rng.below(memory.participants as u64) as usize;
+        let entry = memory.entry(entry);
+        let near = self.near(memory);
         match self.rng.below(16) {
-            0 => {
-                let i = self.rng.below(self.targets.len() as u64) as usize;
-                self.targets[i]
-            }
+            0 => hand.targets[self.rng.below(hand.targets.len() as u64) as usize],
             1..=3 => word(self.rng.pick(&[GATE, TAIL, TAIL, TAKEN, TAKEN, WIPED])),
             4 => Target {
                 at: entry + STATE,
@@ -154,46 +163,52 @@ impl Enemy {
             5..=7 => word(entry + self.rng.pick(&[ANNOUNCE, ANNOUNCE_LEN])),
             8 => word(GATING),
             9 => word(MARKS + 8 * self.rng.below(16) as usize),
-            10..=12 => word(self.memory.slot(near)),
-            13 | 14 => word(self.memory.record(near) & !7),
-            _ => word(
-                self.memory.data + self.rng.below(self.memory.data_bytes as u64 / 8) as usize * 8,
-            ),
+            10..=12 => word(memory.slot(near)),
+            13 | 14 => word(memory.record(near) & !7),
+            _ => word(memory.data + self.rng.below(memory.data_bytes as u64 / 8) as usize * 8),
+        }
+    }
+
+    /// A length that hurts in the header of a record at `at`: around the room that is left, a quarter, a half, all of the
+    /// ring, and beyond.
+    fn length(&mut self, memory: &Memory, at: usize) -> u64 {
+        let c = memory.data_bytes as u64;
+        let room = c - (at - memory.data) as u64 % c;
+        let near = self
+            .rng
+            .pick(&[0, 8, room, room, c / 4, c / 2, c, 1 << 32, u64::MAX]);
+        let off = self.rng.pick(&[0, 1, 8, 9, 15, 16, 64]);
+        match self.rng.below(3) {
+            0 => near.wrapping_add(off),
+            1 => near.wrapping_sub(off),
+            _ => self.rng.below(c),
         }
     }
 
     /// A value that hurts there.
-    fn value(&mut self, target: Target) -> u64 {
-        let now = self.memory.get(target.at & !7);
-        let c = self.memory.data_bytes as u64;
-        let slots = c / self.memory.stride as u64;
-        let near = self.near();
-        let value = match self.rng.below(12) {
+    fn value(&mut self, hand: &Hand, target: Target) -> u64 {
+        let memory = &hand.memory;
+        let now = memory.get(target.at & !7);
+        let c = memory.data_bytes as u64;
+        let slots = c / memory.stride as u64;
+        let near = self.near(memory);
+        let steps = [1, 2, 3, 4, 8, 64, slots, 4 * slots, c / 2, c, 2 * c, 1 << 32];
+        let value = match self.rng.below(13) {
             0 => self.rng.next(),
             1 => now ^ (1 << self.rng.below(64)),
-            2 => {
-                now.wrapping_add(
-                    self.rng
-                        .pick(&[1, 2, 3, 4, 8, 64, slots, 4 * slots, c, 1 << 32]),
-                )
-            }
-            3 => {
-                now.wrapping_sub(
-                    self.rng
-                        .pick(&[1, 2, 3, 4, 8, 64, slots, 4 * slots, c, 1 << 32]),
-                )
-            }
+            2 => now.wrapping_add(self.rng.pick(&steps)),
+            3 => now.wrapping_sub(self.rng.pick(&steps)),
             // Words of slots near the ends.
             4..=6 => near << 2 | self.rng.below(4),
             7 => near,
-            // Headers of records.
-            8 | 9 => {
-                let len = self
-                    .rng
-                    .pick(&[0, 1, 8, c / 4, c / 2 - 8, c / 2, c - 8, c, u64::MAX]);
-                (len.wrapping_add(self.rng.below(9)) << 32) | self.rng.below(4)
+            // Just before the end of the ring.
+            8 => (near | (c - 1)).wrapping_sub(self.rng.below(16)),
+            // Headers of records: length, tag and state.
+            9 | 10 if target.at >= memory.data => {
+                let len = self.length(memory, target.at);
+                len << 32 | self.rng.below(2) << 16 | self.rng.below(5)
             }
-            10 => u64::MAX - self.rng.below(3) * self.rng.below(c),
+            11 => u64::MAX - self.rng.below(3) * self.rng.below(c),
             _ => 1 << self.rng.below(64),
         };
         // A closed ring is the end of every fight: not too often.
@@ -210,31 +225,33 @@ impl Enemy {
 
     /// Stores one hurtful value somewhere.
     pub fn strike(&mut self) {
-        if !self.strikes {
+        let Some(hand) = self.hand.clone() else {
             return;
-        }
-        let target = self.target();
-        let value = self.value(target);
+        };
+        let target = self.target(&hand);
+        let value = self.value(&hand, target);
         if target.half {
-            self.memory.half(target.at).store(value as u32, Relaxed);
+            hand.memory.half(target.at).store(value as u32, Relaxed);
         } else {
-            self.memory.set(target.at, value);
+            hand.memory.set(target.at, value);
         }
         self.mutations += 1;
     }
 
-    /// Puts the memory back to what it was when the ring was new. Panics if a byte was written that is
-    /// neither a word of the format nor in a message.
+    /// Puts the memory back to what it was when the enemy came. Panics if a byte was written that is neither a word of the
+    /// format nor in a message.
     pub fn heal(&mut self) {
-        let (words, canaries) = &*self.pristine;
-        for at in canaries {
+        let Some(hand) = &self.hand else {
+            return;
+        };
+        for at in &hand.canaries {
             assert!(
-                self.memory.get(*at) == CANARY,
+                hand.memory.get(*at) == CANARY,
                 "the library wrote to byte {at}, which is not part of the ring"
             );
         }
-        for (i, word) in words.iter().enumerate() {
-            self.memory.set(8 * i, *word);
+        for (i, word) in hand.pristine.iter().enumerate() {
+            hand.memory.set(8 * i, *word);
         }
     }
 }

@@ -1,0 +1,340 @@
+//! A hostile process that never stops, against victims in processes of their own: every kind of ring, both sides.
+//!
+//! A short run by default. `ANNULUS_MUTATIONS` is how many stores there are, over all kinds. Each of them is followed by
+//! something that a victim does, or by a millisecond in which all of them wait. What is asserted: nobody crashes or panics,
+//! no call comes back later than a second after its deadline, nothing is written outside of the ring (canaries, looked at
+//! by the enemy), nothing is read outside of the mapping (it lies between pages that nobody may touch).
+
+use crate::common::child::{self, Args, Child, INHERITED, Start};
+use crate::common::page::Page;
+use crate::common::{alone, number_from_env};
+use crate::victims::enemy::{Enemy, copy_with_canaries};
+use crate::victims::memory::Memory;
+use crate::victims::{
+    Outcome, PATIENCE, Shape, Sides, Victim, broadcasts, opened, queues, records,
+};
+use annulus::{Mpmc, Mpsc, MpscRecords, Parking, Ring, Spmc, Spsc, SpscRecords};
+use memmap2::MmapOptions;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How much later than its deadline a call may come back, on a busy machine too.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a victim may do nothing at all.
+const HUNG: Duration = Duration::from_secs(20);
+/// Stores into one ring; then another one is made, of another shape.
+const ROUND: u64 = 5_000;
+/// Bytes on either side of a victim's mapping that nobody may touch.
+const FENCE: usize = 1 << 16;
+
+/// Numbers on the page.
+const STOP: usize = 0;
+const MUTATIONS: usize = 1;
+/// Of each victim: calls, how often it attached, calls that came back late, and whether one is going on.
+const VICTIM: usize = 2;
+const CALLS: usize = 0;
+const ATTACHED: usize = 1;
+const LATE: usize = 2;
+const FIELDS: usize = 3;
+/// Victims of one ring: two on either side.
+const VICTIMS: usize = 4;
+
+/// A kind of ring, and who its victims are.
+struct Kind {
+    name: &'static str,
+    capacities: [u64; 3],
+    /// How many processes there are on the producing and on the consuming side.
+    processes: [usize; 2],
+    create: fn(&Shape, u64) -> OwnedFd,
+    victim: fn(&Args),
+}
+
+fn kind<V: Victim>(name: &'static str, capacities: [u64; 3], processes: [usize; 2]) -> Kind {
+    Kind {
+        name,
+        capacities,
+        processes,
+        create: |shape, seed| {
+            let made = V::options(shape).create().expect("a new ring");
+            copy_with_canaries(&made, seed).0
+        },
+        victim: be_victim::<V>,
+    }
+}
+
+const SLOTS: [u64; 3] = [2, 16, 64];
+const BYTES: [u64; 3] = [256, 1024, 16384];
+
+/// All kinds. Where many share a side each process takes several places, and there are fewer places than they want.
+fn kinds() -> [Kind; 8] {
+    use queues::Between;
+    [
+        kind::<Between<Spsc<[u8]>>>("spsc", SLOTS, [1, 1]),
+        kind::<Between<Mpsc<[u8]>>>("mpsc", SLOTS, [2, 1]),
+        kind::<Between<Spmc<[u8]>>>("spmc", SLOTS, [1, 2]),
+        kind::<Between<Mpmc<[u8]>>>("mpmc", SLOTS, [2, 2]),
+        kind::<broadcasts::OfSlots>("broadcast", SLOTS, [1, 2]),
+        kind::<records::OfRecordQueue<SpscRecords>>("spsc records", BYTES, [1, 1]),
+        kind::<records::OfRecordQueue<MpscRecords>>("mpsc records", BYTES, [2, 1]),
+        kind::<broadcasts::OfRecords>("broadcast records", BYTES, [1, 2]),
+    ]
+}
+
+fn shape(args: &Args) -> Shape {
+    Shape {
+        capacity: args.number("capacity"),
+        align: args.number("align"),
+        start: args.number("start"),
+        parking: [Parking::Auto, Parking::Fenced, Parking::Never][args.number("parking") as usize],
+    }
+}
+
+/// The file that the parent left to this process.
+fn inherited() -> File {
+    // SAFETY: the parent left this number to us, and nothing else of this process uses it.
+    File::from(unsafe { OwnedFd::from_raw_fd(INHERITED) })
+}
+
+/// Strikes until it is told to stop, and after each time lets the others do something.
+pub fn role_enemy(args: &Args) {
+    let page = Page::open(args.get("page"));
+    let map = MmapOptions::new().map_raw(&inherited()).expect("map");
+    let mut enemy = Enemy::of(Memory::new(map), args.number("seed"));
+    child::report("there");
+    let calls = || -> u64 { (0..VICTIMS).map(|i| page.get(VICTIM + FIELDS * i + CALLS)).sum() };
+    let await_calls = |n: u64| {
+        let (before, begun) = (calls(), Instant::now());
+        while calls() < before + n && begun.elapsed() < Duration::from_millis(1) {
+            std::thread::yield_now();
+        }
+    };
+    await_calls(1);
+    while page.get(STOP) == 0 {
+        enemy.strike();
+        page.set(MUTATIONS, enemy.mutations);
+        await_calls(1);
+        // Now and then the ring is whole for a while, so that the victims get past their first look.
+        if enemy.rng.below(16) == 0 {
+            enemy.heal();
+            await_calls(enemy.rng.below(12));
+        }
+    }
+    enemy.heal();
+}
+
+pub fn role_victim(args: &Args) {
+    let kinds = kinds();
+    let kind = kinds.iter().find(|kind| kind.name == args.get("kind"));
+    (kind.expect("a kind").victim)(args);
+}
+
+/// Nothing, mapped at `at` if that is free, or where the kernel chooses.
+fn nothing_at(at: usize, len: usize) -> Option<usize> {
+    let place = if at == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | place;
+    let hint = std::ptr::without_provenance_mut(at);
+    // SAFETY: a range that is free, and pages that nobody may touch; nothing is replaced.
+    let got = unsafe { libc::mmap(hint, len, libc::PROT_NONE, flags, -1, 0) };
+    (got != libc::MAP_FAILED).then_some(got as usize)
+}
+
+/// Puts pages that nobody may touch on either side of where the next mapping of `len` bytes will be made, and says where
+/// that is. `None` if something else is beside it; then it is made elsewhere.
+fn fenced(len: usize) -> Option<usize> {
+    let at = nothing_at(0, len).expect("addresses");
+    nothing_at(at - FENCE, FENCE)?;
+    nothing_at(at + len, FENCE)?;
+    // SAFETY: mapped above, and nobody knows of it.
+    assert_eq!(0, unsafe { libc::munmap(at as *mut libc::c_void, len) });
+    Some(at)
+}
+
+/// Opens the ring so that its mapping lies between pages that nobody may touch.
+fn open_between_fences<V: Victim>(shape: &Shape, file: &File) -> Ring<V::Kind> {
+    let len = file.metadata().expect("a size").len() as usize;
+    let mut elsewhere = Vec::new();
+    for at in (0..64).filter_map(|_| fenced(len)) {
+        let fd = file.try_clone().expect("dup").into();
+        let ring = V::options(shape).open_descriptor(fd);
+        let ring = ring.expect("nobody has struck yet");
+        let begin = format!("{at:x}-{:x} ", at + len);
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+        if maps.lines().any(|line| line.starts_with(&begin) && line.contains("hostile")) {
+            return ring;
+        }
+        elsewhere.push(ring);
+    }
+    panic!("no ring came to lie between the fences");
+}
+
+/// Uses one side of a ring in every way until it is told to stop.
+fn be_victim<V: Victim>(args: &Args) {
+    let page = Page::open(args.get("page"));
+    let (shape, file) = (shape(args), inherited());
+    let first = VICTIM + FIELDS * args.number("number") as usize;
+    let sides = match args.number("side") {
+        0 => Sides::Producers,
+        _ => Sides::Consumers,
+    };
+    let ring = open_between_fences::<V>(&shape, &file);
+    let mut peaceful = Enemy::peaceful(args.number("seed"));
+    let mut victim = None;
+    child::report("there");
+    child::listen();
+    let (mut calls, mut attached, mut late) = (0, 0, 0);
+    while page.get(STOP) == 0 {
+        let begun = Instant::now();
+        match &mut victim {
+            None => {
+                victim = V::attach(&ring, sides);
+                attached += u64::from(victim.is_some());
+            }
+            Some(ends) => {
+                if ends.operate(&ring, &mut peaceful) == Outcome::Over {
+                    victim = None;
+                }
+            }
+        }
+        if begun.elapsed() > PATIENCE + GRACE {
+            late += 1;
+        }
+        calls += 1;
+        if calls % 64 == 0 {
+            opened(V::options(&shape), file.try_clone().expect("dup").into());
+        }
+        page.set(first + CALLS, calls);
+        page.set(first + ATTACHED, attached);
+        page.set(first + LATE, late);
+    }
+    drop(victim);
+    assert!(ring.descriptor().expect("a memfd").as_raw_fd() >= 0);
+}
+
+/// What a round came to.
+#[derive(Default)]
+struct Tally {
+    mutations: u64,
+    calls: u64,
+    attached: u64,
+    late: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.mutations += other.mutations;
+        self.calls += other.calls;
+        self.attached += other.attached;
+        self.late += other.late;
+    }
+}
+
+/// One ring: an enemy, and its victims.
+struct Round {
+    page: Page,
+    enemy: Child,
+    victims: Vec<Child>,
+}
+
+impl Round {
+    fn begin(kind: &Kind, number: u64) -> Self {
+        let turn = number as usize;
+        let page = Page::new(VICTIM + FIELDS * VICTIMS);
+        let args = Args::default()
+            .with("page", page.path().display())
+            .with("kind", kind.name)
+            .with("capacity", kind.capacities[turn % 3])
+            .with("align", [8, 64][turn % 2])
+            .with("start", [0_u64, (1 << 62) - 128, 1 << 40][turn / 2 % 3])
+            .with("parking", turn / 3 % 3);
+        let fd = (kind.create)(&shape(&args), number);
+        let start = |role, args| Start::new(role, args).inherit(fd.as_fd()).go();
+        let mut enemy = start("enemy", args.clone().with("seed", number));
+        enemy.expect("there");
+        let sides = (0..2).flat_map(|side| (0..kind.processes[side]).map(move |_| side));
+        let mut victims: Vec<Child> = sides
+            .enumerate()
+            .map(|(i, side)| {
+                let args = args.clone().with("side", side).with("number", i);
+                start("victim", args.with("seed", 100 * number + i as u64))
+            })
+            .collect();
+        victims.iter_mut().for_each(|victim| victim.expect("there"));
+        victims.iter_mut().for_each(|victim| victim.say("go"));
+        Self {
+            page,
+            enemy,
+            victims,
+        }
+    }
+
+    /// Number `field` of victim `i`.
+    fn get(&self, i: usize, field: usize) -> u64 {
+        self.page.get(VICTIM + FIELDS * i + field)
+    }
+
+    /// Waits until there were as many mutations as asked for. Panics if a victim stands still, or has ended.
+    fn watch(&mut self, mutations: u64) {
+        let count = self.victims.len();
+        let mut seen = vec![(0, Instant::now()); count + 1];
+        while self.page.get(MUTATIONS) < mutations {
+            std::thread::sleep(Duration::from_millis(5));
+            for (i, seen) in seen.iter_mut().enumerate() {
+                let (who, now) = match i {
+                    i if i == count => ("the enemy", self.page.get(MUTATIONS)),
+                    i => ("a victim", self.get(i, CALLS)),
+                };
+                if now != seen.0 {
+                    *seen = (now, Instant::now());
+                }
+                let moves = seen.1.elapsed() < HUNG;
+                assert!(moves, "{who} ({i}) hangs, or has ended, after {now} steps");
+            }
+        }
+    }
+
+    /// Everybody stops, in good order: who crashed or panicked does not.
+    fn end(self) -> Tally {
+        self.page.set(STOP, 1);
+        let of = |field| (0..self.victims.len()).map(|i| self.get(i, field)).sum();
+        let mut tally = Tally::default();
+        let worst = (0..self.victims.len()).map(|i| self.get(i, ATTACHED)).min();
+        assert!(worst > Some(0), "a victim never got anywhere");
+        (tally.attached, tally.late) = (of(ATTACHED), of(LATE));
+        (tally.calls, tally.mutations) = (of(CALLS), self.page.get(MUTATIONS));
+        self.victims.into_iter().for_each(Child::finish);
+        self.enemy.finish();
+        tally
+    }
+}
+
+#[test]
+fn a_process_that_flips_words_all_the_time_harms_nobody_in_other_processes() {
+    let _alone = alone();
+    let wanted = number_from_env("ANNULUS_MUTATIONS", 16_000);
+    let mut total = Tally::default();
+    let begun = Instant::now();
+    for kind in kinds() {
+        let mut tally = Tally::default();
+        let each = wanted.div_ceil(8);
+        let mut round = 0;
+        while tally.mutations < each {
+            let mut ring = Round::begin(&kind, round);
+            ring.watch(ROUND.min(each - tally.mutations));
+            tally.add(&ring.end());
+            round += 1;
+        }
+        println!(
+            "{:18} {:>9} mutations of {round} rings, {:>10} calls of victims, attached {:>7} times, {} late",
+            kind.name, tally.mutations, tally.calls, tally.attached, tally.late
+        );
+        // A busy machine may stall anybody now and then; a library that waits too long does so every time.
+        assert!(tally.late <= 3 + tally.calls / 1_000_000);
+        total.add(&tally);
+    }
+    println!(
+        "total              {:>9} mutations, {:>10} calls of victims, attached {:>7} times, {} late, in {:?}",
+        total.mutations, total.calls, total.attached, total.late, begun.elapsed()
+    );
+    assert!(total.mutations >= wanted && total.calls > total.mutations / 4);
+}
