@@ -4,4 +4,6 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| annulus_fuzz::queues::run(input));
+fuzz_target!(|input: &[u8]| {
+    annulus_fuzz::queues::run(input);
+});

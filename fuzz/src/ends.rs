@@ -3,9 +3,9 @@
 use crate::exercise::soon;
 use crate::play::{Consume, Ends, Produce, Shape, had, joined};
 use annulus::{
-    Backing, Broadcast, BroadcastRecords, Consumer, Join, Laggards, Mpmc, Mpsc, MpscRecords, Options,
-    Producer, Reader, RecordConsumer, RecordKind, RecordProducer, RecordReader, Resume, Ring,
-    SharedConsumer, SharedProducer, Spmc, Untrusted, Wait,
+    Backing, Broadcast, BroadcastRecords, Consumer, Join, Laggards, Mpmc, Mpsc, MpscRecords,
+    Options, Producer, Reader, RecordConsumer, RecordKind, RecordProducer, RecordReader, Resume,
+    Ring, SharedConsumer, SharedProducer, Spmc, Untrusted, Wait,
 };
 use std::time::Duration;
 
@@ -163,7 +163,12 @@ impl Consume for Reader<[u8]> {
             6 => drop(self.try_latest_into(out.message())),
             7 => self.resume_at([Resume::Oldest, Resume::Newest][usize::from(arg % 2)]),
             8 if arg.is_multiple_of(8) => self.become_lossy(),
-            _ => drop((self.lag(), self.skipped(), self.lost(), self.producer_state())),
+            _ => drop((
+                self.lag(),
+                self.skipped(),
+                self.lost(),
+                self.producer_state(),
+            )),
         }
         assert!(self.received() - before.0 <= 1, "one call, one message");
     }
@@ -260,7 +265,12 @@ impl Consume for RecordReader {
             6 => drop(self.try_latest_into(&mut out)),
             7 => self.resume_at([Resume::Oldest, Resume::Newest][usize::from(arg % 2)]),
             8 if arg.is_multiple_of(8) => self.become_lossy(),
-            _ => drop((self.lag_bytes(), self.skipped(), self.lost(), self.is_lossless())),
+            _ => drop((
+                self.lag_bytes(),
+                self.skipped(),
+                self.lost(),
+                self.is_lossless(),
+            )),
         }
         assert!(out.len() as u64 <= self.capacity_bytes());
         assert!(self.received() - before <= 1, "one call, one record");
@@ -296,16 +306,24 @@ macro_rules! queue {
 }
 
 queue!(Mpscs, Mpsc<[u8]>, |shape| {
-    let options = annulus::mpsc("fuzz").slot_size(SIZE).capacity(shape.capacity());
+    let options = annulus::mpsc("fuzz")
+        .slot_size(SIZE)
+        .capacity(shape.capacity());
     options.producers(shape.places().0)
 });
 queue!(Spmcs, Spmc<[u8]>, |shape| {
-    let options = annulus::spmc("fuzz").slot_size(SIZE).capacity(shape.capacity());
+    let options = annulus::spmc("fuzz")
+        .slot_size(SIZE)
+        .capacity(shape.capacity());
     options.consumers(shape.places().1)
 });
 queue!(Mpmcs, Mpmc<[u8]>, |shape| {
-    let options = annulus::mpmc("fuzz").slot_size(SIZE).capacity(shape.capacity());
-    options.producers(shape.places().0).consumers(shape.places().1)
+    let options = annulus::mpmc("fuzz")
+        .slot_size(SIZE)
+        .capacity(shape.capacity());
+    options
+        .producers(shape.places().0)
+        .consumers(shape.places().1)
 });
 queue!(RecordQueues, MpscRecords, |shape| {
     let options = annulus::mpsc_records("fuzz").capacity_bytes(128 * shape.capacity());
@@ -356,7 +374,9 @@ macro_rules! broadcast {
 }
 
 broadcast!(Broadcasts, Broadcast<[u8]>, |shape| {
-    annulus::broadcast("fuzz").slot_size(SIZE).capacity(shape.capacity())
+    annulus::broadcast("fuzz")
+        .slot_size(SIZE)
+        .capacity(shape.capacity())
 });
 broadcast!(RecordBroadcasts, BroadcastRecords, |shape| {
     annulus::broadcast_records("fuzz").capacity_bytes(128 * shape.capacity())

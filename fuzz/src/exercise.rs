@@ -6,8 +6,8 @@
 use crate::ends::{Broadcasts, Mpmcs, Mpscs, RecordBroadcasts, Spmcs};
 use crate::play::{Ends, Shape};
 use annulus::{
-    MpscRecords, RecordConsumer, RecordKind, RecordProducer, RecordQueue, Ring, SpscRecords, Wait, mpsc_records,
-    spsc, spsc_records,
+    MpscRecords, RecordConsumer, RecordKind, RecordProducer, RecordQueue, Ring, SpscRecords, Wait,
+    mpsc_records, spsc, spsc_records,
 };
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -49,34 +49,63 @@ pub fn soon() -> Instant {
     Instant::now() + Duration::from_micros(20)
 }
 
+/// Opens the ring behind a descriptor as one of a kind, of bytes and of numbers, and takes ends of it.
+macro_rules! sit_down {
+    ($opened:ident, $fd:expr, $kind:ident, |$ring:ident| $ends:expr) => {{
+        let fd = || $fd.try_clone().expect("dup");
+        let options = annulus::$kind::<[u8]>("fuzz").prefault(false);
+        if let Ok($ring) = options.open_descriptor(fd()) {
+            let _ = ($ring.status(), $ends);
+            $opened += 1;
+        }
+        let options = annulus::$kind::<u64>("fuzz").prefault(false);
+        if let Ok($ring) = options.open_descriptor(fd()) {
+            let _ = ($ring.status(), $ends);
+            $opened += 1;
+        }
+    }};
+}
+
 /// Opens the ring behind `fd`, as slots of bytes and of two types and as records of both kinds, and uses it in
-/// every way. Errors are fine.
-pub fn exercise(fd: OwnedFd) {
+/// every way. Errors are fine. As how many kinds it could be opened.
+pub fn exercise(fd: OwnedFd) -> usize {
+    let mut opened = 0;
     let open = |fd: &OwnedFd| fd.try_clone().expect("dup");
     if let Ok(ring) = spsc::<u64>("fuzz")
         .prefault(false)
         .open_descriptor(open(&fd))
     {
         use_values(&ring);
+        opened += 1;
     }
     if let Ok(ring) = spsc::<[u32; 3]>("fuzz")
         .prefault(false)
         .open_descriptor(open(&fd))
     {
         use_values(&ring);
+        opened += 1;
     }
-    exercise_records(&fd);
-    exercise_shared::<Mpscs>(&fd);
-    exercise_shared::<Spmcs>(&fd);
-    exercise_shared::<Mpmcs>(&fd);
-    exercise_shared::<Broadcasts>(&fd);
-    exercise_shared::<RecordBroadcasts>(&fd);
+    opened += exercise_records(&fd);
+    // Whatever the size of their messages: who takes an end.
+    sit_down!(opened, &fd, mpsc, |ring| (ring.producer(), ring.consumer()));
+    sit_down!(opened, &fd, spmc, |ring| (ring.producer(), ring.consumer()));
+    sit_down!(opened, &fd, mpmc, |ring| (ring.producer(), ring.consumer()));
+    sit_down!(opened, &fd, broadcast, |ring| {
+        (ring.producer(), ring.reader(annulus::Join::Oldest))
+    });
+    opened += exercise_shared::<Mpscs>(&fd);
+    opened += exercise_shared::<Spmcs>(&fd);
+    opened += exercise_shared::<Mpmcs>(&fd);
+    opened += exercise_shared::<Broadcasts>(&fd);
+    opened += exercise_shared::<RecordBroadcasts>(&fd);
     if let Ok(ring) = spsc::<[u8]>("fuzz").prefault(false).open_descriptor(fd) {
         // One message must not cost a gigabyte of this process's memory.
         if ring.slot_size() <= 1 << 16 {
             use_bytes(&ring);
         }
+        opened += 1;
     }
+    opened
 }
 
 fn use_values<T: annulus::Element + Default + Copy>(ring: &Ring<annulus::Spsc<T>>) {
@@ -156,11 +185,11 @@ fn use_bytes(ring: &Ring<annulus::Spsc<[u8]>>) {
 }
 
 /// Opens the ring behind `fd` as one of kind `E`, whose messages are as long as those of the other targets, and uses it.
-fn exercise_shared<E: Ends>(fd: &OwnedFd) {
+fn exercise_shared<E: Ends>(fd: &OwnedFd) -> usize {
     let (shape, _) = Shape::of(&[0; 4]).expect("four bytes");
     let options = E::options(shape).prefault(false);
     let Ok(ring) = options.open_descriptor(fd.try_clone().expect("dup")) else {
-        return;
+        return 0;
     };
     let (mut tx, mut rx) = (E::tx(&ring), E::rx(&ring, 0));
     for step in 0..36_u8 {
@@ -175,17 +204,22 @@ fn exercise_shared<E: Ends>(fd: &OwnedFd) {
     tx.into_iter().for_each(|tx| tx.close());
     rx.into_iter().for_each(|rx| rx.close());
     let _ = (E::tx(&ring).is_some(), E::rx(&ring, 1).is_some());
+    1
 }
 
-/// Opens the ring of records behind `fd` and uses it in every way.
-pub fn exercise_records(fd: &OwnedFd) {
+/// Opens the ring of records behind `fd` and uses it in every way. As how many kinds it could be opened.
+pub fn exercise_records(fd: &OwnedFd) -> usize {
+    let mut opened = 0;
     let open = || fd.try_clone().expect("dup");
     if let Ok(ring) = spsc_records("fuzz").prefault(false).open_descriptor(open()) {
         use_records::<SpscRecords>(&ring);
+        opened += 1;
     }
     if let Ok(ring) = mpsc_records("fuzz").prefault(false).open_descriptor(open()) {
         use_records::<MpscRecords>(&ring);
+        opened += 1;
     }
+    opened
 }
 
 fn use_records<K: RecordQueue>(ring: &Ring<K>) {

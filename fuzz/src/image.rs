@@ -136,9 +136,7 @@ impl Image {
         let inside = at.checked_sub(self.data).filter(|n| *n < self.data_bytes);
         let data = inside.and_then(|n| u16::try_from(n + 1).ok());
         let data = data.map(|raw| (raw, Word { at, bytes: 8 }));
-        of(&self.control, 0)
-            .or_else(|| of(&self.table, 2))
-            .or(data)
+        of(&self.control, 0).or_else(|| of(&self.table, 2)).or(data)
     }
 
     /// The words in which `later`, which is the same ring in other days, differs: what stands for them, and what they

@@ -153,11 +153,15 @@ impl<'a, E: Ends> Stage<'a, E> {
         match op % 48 {
             12 | 13 => self.txs.extend(E::tx(&self.ring)),
             14 => drop(taken(&mut self.txs, i)),
-            15 if arg > 250 => taken(&mut self.txs, i).into_iter().for_each(|tx| tx.close()),
+            15 if arg > 250 => taken(&mut self.txs, i)
+                .into_iter()
+                .for_each(|tx| tx.close()),
             15 => self.die(true, i),
             28 | 29 => self.rxs.extend(E::rx(&self.ring, arg)),
             30 => drop(taken(&mut self.rxs, i)),
-            31 if arg > 250 => taken(&mut self.rxs, i).into_iter().for_each(|rx| rx.close()),
+            31 if arg > 250 => taken(&mut self.rxs, i)
+                .into_iter()
+                .for_each(|rx| rx.close()),
             31 => self.die(false, i),
             op @ 0..12 => {
                 if self.txs.is_empty() {
@@ -251,7 +255,10 @@ pub fn play<E: Ends>(shape: Shape, mut steps: &[u8], table: bool) {
         let (begun, before) = (Instant::now(), worked());
         stage.call(tag, arg);
         let (wall, cpu) = (begun.elapsed(), worked() - before);
-        assert!(cpu < MOST_CPU && wall < MOST_WALL, "call {tag} took {cpu:?} of {wall:?}");
+        assert!(
+            cpu < MOST_CPU && wall < MOST_WALL,
+            "call {tag} took {cpu:?} of {wall:?}"
+        );
     }
     stage.heal_and_prove();
 }

@@ -26,10 +26,10 @@ fn offset(raw: u16, first: u64, capacity: u64) -> u64 {
     }
 }
 
-/// One input.
-pub fn run(input: &[u8]) {
+/// One input. As how many kinds its ring could be opened.
+pub fn run(input: &[u8]) -> usize {
     let Some((shape, rest)) = input.split_at_checked(12) else {
-        return;
+        return 0;
     };
     let many = shape[0] & 1 != 0;
     let align = if shape[0] & 2 != 0 { 64 } else { 8 };
@@ -63,6 +63,7 @@ pub fn run(input: &[u8]) {
         (96, producers + 1),
         (100, 1),
         (112, 1),
+        (160, producers),
     ] {
         put(at, &half.to_le_bytes());
     }
@@ -87,5 +88,5 @@ pub fn run(input: &[u8]) {
         let raw = u16::from_le_bytes([change[0], change[1]]);
         put(offset(raw, first, capacity), &change[2..]);
     }
-    exercise_records(&sealed(len, &[(0, &image)]));
+    exercise_records(&sealed(len, &[(0, &image)]))
 }

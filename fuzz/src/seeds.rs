@@ -38,29 +38,79 @@ const LOOK: Call = (40, 0);
 const STORIES: [(&str, &[Call]); 10] = [
     ("new", &[]),
     ("filled", &[PUSH, PUSH, PUSH, PUSH, PUSH, PUSH]),
-    ("round", &[PUSH, PUSH, POP, POP, PUSH, PUSH, POP, POP, PUSH, PUSH, POP, PUSH]),
+    (
+        "round",
+        &[
+            PUSH, PUSH, POP, POP, PUSH, PUSH, POP, POP, PUSH, PUSH, POP, PUSH,
+        ],
+    ),
     ("producer-left", &[PUSH, PUSH, PRODUCER_LEAVES]),
-    ("producer-died-with-a-claim", &[CONSUMER, PUSH, CLAIM, PRODUCER_DIES]),
+    (
+        "producer-died-with-a-claim",
+        &[CONSUMER, PUSH, CLAIM, PRODUCER_DIES],
+    ),
     (
         "two-producers-died-with-runs",
-        &[CONSUMER, PRODUCER, CLAIM_RUN, PRODUCER, CLAIM, PRODUCER_DIES, PRODUCER_DIES],
+        &[
+            CONSUMER,
+            PRODUCER,
+            CLAIM_RUN,
+            PRODUCER,
+            CLAIM,
+            PRODUCER_DIES,
+            PRODUCER_DIES,
+        ],
     ),
     (
         "claim-between-messages",
-        &[PRODUCER, PUSH, CLAIM, PRODUCER, (0, 1), (0, 1), PRODUCER_DIES],
+        &[
+            PRODUCER,
+            PUSH,
+            CLAIM,
+            PRODUCER,
+            (0, 1),
+            (0, 1),
+            PRODUCER_DIES,
+        ],
     ),
-    ("consumer-died-with-a-message", &[PUSH, PUSH, HOLD, CONSUMER_DIES, POP]),
+    (
+        "consumer-died-with-a-message",
+        &[PUSH, PUSH, HOLD, CONSUMER_DIES, POP],
+    ),
     (
         "two-consumers-died",
-        &[PUSH, PUSH, PUSH, CONSUMER, CONSUMER, LOSSLESS, HOLD, (20, 1), CONSUMER_DIES, CONSUMER_DIES],
+        &[
+            PUSH,
+            PUSH,
+            PUSH,
+            CONSUMER,
+            CONSUMER,
+            LOSSLESS,
+            HOLD,
+            (20, 1),
+            CONSUMER_DIES,
+            CONSUMER_DIES,
+        ],
     ),
     ("closed", &[PUSH, PUSH, POP, PRODUCER_CLOSES]),
 ];
 
 /// What is done behind the lies.
 const AFTER: [Call; 14] = [
-    CONSUMER, POP_WAITING, PRODUCER, PUSH, LOSSLESS, DRAIN, LOOK, POP, PUSH_WAITING, CLAIM,
-    PRODUCER_DIES, CONSUMER, LATEST, POP_WAITING,
+    CONSUMER,
+    POP_WAITING,
+    PRODUCER,
+    PUSH,
+    LOSSLESS,
+    DRAIN,
+    LOOK,
+    POP,
+    PUSH_WAITING,
+    CLAIM,
+    PRODUCER_DIES,
+    CONSUMER,
+    LATEST,
+    POP_WAITING,
 ];
 
 /// The story `calls` in a ring of `E`, as an input.
@@ -70,7 +120,12 @@ fn told<E: Ends>(shape: Shape, calls: &[Call]) -> Vec<u8> {
     for (op, arg) in calls {
         stage.call(*op, *arg);
     }
-    let Shape { kind, capacity, ends, start } = shape;
+    let Shape {
+        kind,
+        capacity,
+        ends,
+        start,
+    } = shape;
     let mut input = vec![kind, capacity, ends, start];
     // Whoever is still there is gone when the input is played: killed.
     for (raw, value) in image.changes(&stage.copy.now()) {
@@ -115,7 +170,11 @@ pub fn all(golden: &Path) -> Vec<Seed> {
         .collect();
     images.sort();
     for path in images {
-        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let text = std::fs::read_to_string(&path).expect("text");
         seeds.extend(attached(&image_of(&text)).map(|bytes| ("attach", name, bytes)));
     }
@@ -143,5 +202,13 @@ fn attached(bytes: &[u8]) -> Option<Vec<u8>> {
     let used = 1 + bytes.iter().rposition(|byte| *byte != 0)?;
     let data = u64::from_le_bytes(bytes.get(104..112)?.try_into().expect("eight"));
     let small = data == 8192 && used <= 8192 + 2048;
-    small.then(|| [&bytes[..256], &bytes[4096..5120], &bytes[5120..5632], &bytes[8192..used.max(8193)]].concat())
+    small.then(|| {
+        [
+            &bytes[..256],
+            &bytes[4096..5120],
+            &bytes[5120..5632],
+            &bytes[8192..used.max(8193)],
+        ]
+        .concat()
+    })
 }

@@ -3,18 +3,27 @@
 use annulus_fuzz::TARGETS;
 use std::path::Path;
 
+/// Seeds that stand for what cannot be opened: too short, without its semaphores, of a type that the target does not know.
+const ODD: [&str; 3] = ["short", "semaphores", "spmc-8x24"];
+
 #[test]
 fn every_seed_runs_through_its_target() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (target, run) in TARGETS {
         let seeds = std::fs::read_dir(corpus.join(target)).expect("a corpus");
-        let mut n = 0;
+        let (mut n, mut refused) = (0, Vec::new());
         for seed in seeds {
             let path = seed.expect("an entry").path();
             eprintln!("{}", path.display());
-            run(&std::fs::read(&path).expect("bytes"));
+            let opened = run(&std::fs::read(&path).expect("bytes"));
+            // What nobody opens tests the door and nothing behind it.
+            let odd = ODD.iter().any(|name| path.ends_with(name));
+            if opened == 0 && !odd {
+                refused.push(path);
+            }
             n += 1;
         }
+        assert!(refused.is_empty(), "nobody opens {refused:?}");
         assert!(n >= 6, "{target} has {n} seeds");
     }
 }

@@ -38,6 +38,19 @@ struct Entry {
     lost: AtomicU64,
 }
 
+impl Entry {
+    const fn new() -> Self {
+        Self {
+            version: AtomicU64::new(VACANT),
+            start: AtomicU64::new(0),
+            len: AtomicU64::new(0),
+            kind: AtomicU64::new(0),
+            ring: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Block {
     entries: [Entry; BLOCK],
@@ -46,16 +59,8 @@ struct Block {
 
 impl Block {
     const fn new() -> Self {
-        const NONE: Entry = Entry {
-            version: AtomicU64::new(VACANT),
-            start: AtomicU64::new(0),
-            len: AtomicU64::new(0),
-            kind: AtomicU64::new(0),
-            ring: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-        };
         Self {
-            entries: [NONE; BLOCK],
+            entries: [const { Entry::new() }; BLOCK],
             next: OnceLock::new(),
         }
     }
@@ -103,9 +108,7 @@ pub(crate) fn enter(start: *mut u8, len: usize, writable: bool) -> Range {
             entry.version.store(version + 2, Ordering::Release);
             return Range(entry);
         }
-        block = block
-            .next
-            .get_or_init(|| Box::leak(Box::new(Block::new())));
+        block = block.next.get_or_init(|| Box::leak(Box::new(Block::new())));
     }
 }
 
@@ -213,7 +216,10 @@ mod tests {
         let one = enter(at(1 << 60), 8192, true);
         let two = enter(at((1 << 60) + 8192), 100, false);
         let found = find((1 << 60) + 8191).expect("entered");
-        assert_eq!((found.start, found.len, found.writable), (1 << 60, 8192, true));
+        assert_eq!(
+            (found.start, found.len, found.writable),
+            (1 << 60, 8192, true)
+        );
         assert!(!find((1 << 60) + 8192).expect("entered").writable);
         assert!(find((1 << 60) + 8292).is_none() && find((1 << 60) - 1).is_none());
         drop(one);
@@ -228,7 +234,10 @@ mod tests {
             .map(|i| enter(at(base + i * 4096), 4096, true))
             .collect();
         for i in 0..3 * BLOCK {
-            assert_eq!(find(base + i * 4096 + 5).expect("entered").start, base + i * 4096);
+            assert_eq!(
+                find(base + i * 4096 + 5).expect("entered").start,
+                base + i * 4096
+            );
         }
         drop(all);
         assert!(find(base).is_none());

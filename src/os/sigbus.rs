@@ -103,7 +103,9 @@ fn is_zeroed(first: usize, len: usize, writable: bool) -> bool {
 
 /// Does what would have been done without this handler.
 fn pass_on(signal: i32, code: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let before = BEFORE.get().filter(|before| before.sa_sigaction != libc::SIG_DFL);
+    let before = BEFORE
+        .get()
+        .filter(|before| before.sa_sigaction != libc::SIG_DFL);
     // Sent by a process, and not the fault of an instruction, which would come again.
     let sent = code <= 0;
     let Some(before) = before else {
@@ -111,7 +113,10 @@ fn pass_on(signal: i32, code: i32, info: *mut libc::siginfo_t, context: *mut lib
     };
     if before.sa_sigaction == libc::SIG_IGN {
         // Faults cannot be ignored.
-        return if sent { () } else { by_default(signal) };
+        if !sent {
+            by_default(signal);
+        }
+        return;
     }
     if before.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: with this flag the number is the address of a function of this signature, which the program gave.

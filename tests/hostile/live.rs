@@ -102,7 +102,11 @@ pub fn role_enemy(args: &Args) {
     let map = MmapOptions::new().map_raw(&inherited()).expect("map");
     let mut enemy = Enemy::of(Memory::new(map), args.number("seed"));
     child::report("there");
-    let calls = || -> u64 { (0..VICTIMS).map(|i| page.get(VICTIM + FIELDS * i + CALLS)).sum() };
+    let calls = || -> u64 {
+        (0..VICTIMS)
+            .map(|i| page.get(VICTIM + FIELDS * i + CALLS))
+            .sum()
+    };
     let await_calls = |n: u64| {
         let (before, begun) = (calls(), Instant::now());
         while calls() < before + n && begun.elapsed() < Duration::from_millis(1) {
@@ -129,43 +133,46 @@ pub fn role_victim(args: &Args) {
     (kind.expect("a kind").victim)(args);
 }
 
-/// Nothing, mapped at `at` if that is free, or where the kernel chooses.
-fn nothing_at(at: usize, len: usize) -> Option<usize> {
-    let place = if at == 0 { 0 } else { libc::MAP_FIXED_NOREPLACE };
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | place;
-    let hint = std::ptr::without_provenance_mut(at);
-    // SAFETY: a range that is free, and pages that nobody may touch; nothing is replaced.
-    let got = unsafe { libc::mmap(hint, len, libc::PROT_NONE, flags, -1, 0) };
-    (got != libc::MAP_FAILED).then_some(got as usize)
+/// `len` bytes of addresses that nobody may touch, where the kernel chooses.
+fn nothing(len: usize) -> usize {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: the kernel chooses a free range; nothing is replaced.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+    at as usize
 }
 
-/// Puts pages that nobody may touch on either side of where the next mapping of `len` bytes will be made, and says where
-/// that is. `None` if something else is beside it; then it is made elsewhere.
-fn fenced(len: usize) -> Option<usize> {
-    let at = nothing_at(0, len).expect("addresses");
-    nothing_at(at - FENCE, FENCE)?;
-    nothing_at(at + len, FENCE)?;
-    // SAFETY: mapped above, and nobody knows of it.
+/// Gives back a part of what `nothing` gave.
+fn free(at: usize, len: usize) {
+    // SAFETY: from `nothing`, and nobody else knows of it.
     assert_eq!(0, unsafe { libc::munmap(at as *mut libc::c_void, len) });
-    Some(at)
+}
+
+/// Makes a gap of `len` bytes between addresses that nobody may touch, and fills all others that the kernel would choose
+/// before it for a mapping of that length.
+fn gap(len: usize) -> usize {
+    let gap = nothing(len + 2 * FENCE) + FENCE;
+    free(gap, len);
+    loop {
+        let next = nothing(len);
+        if next == gap {
+            free(gap, len);
+            return gap;
+        }
+    }
 }
 
 /// Opens the ring so that its mapping lies between pages that nobody may touch.
 fn open_between_fences<V: Victim>(shape: &Shape, file: &File) -> Ring<V::Kind> {
     let len = file.metadata().expect("a size").len() as usize;
-    let mut elsewhere = Vec::new();
-    for at in (0..64).filter_map(|_| fenced(len)) {
-        let fd = file.try_clone().expect("dup").into();
-        let ring = V::options(shape).open_descriptor(fd);
-        let ring = ring.expect("nobody has struck yet");
-        let begin = format!("{at:x}-{:x} ", at + len);
-        let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
-        if maps.lines().any(|line| line.starts_with(&begin) && line.contains("hostile")) {
-            return ring;
-        }
-        elsewhere.push(ring);
-    }
-    panic!("no ring came to lie between the fences");
+    let gap = gap(len);
+    let fd = file.try_clone().expect("dup").into();
+    let ring = V::options(shape).open_descriptor(fd);
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
+    let mapping = maps.lines().find(|line| line.contains("hostile (deleted)"));
+    let wanted = format!("{gap:x}-{:x} ", gap + len);
+    assert!(mapping.is_some_and(|line| line.starts_with(&wanted)), "{wanted}, {maps}");
+    ring.expect("nobody has struck yet")
 }
 
 /// Uses one side of a ring in every way until it is told to stop.
@@ -334,7 +341,11 @@ fn a_process_that_flips_words_all_the_time_harms_nobody_in_other_processes() {
     }
     println!(
         "total              {:>9} mutations, {:>10} calls of victims, attached {:>7} times, {} late, in {:?}",
-        total.mutations, total.calls, total.attached, total.late, begun.elapsed()
+        total.mutations,
+        total.calls,
+        total.attached,
+        total.late,
+        begun.elapsed()
     );
     assert!(total.mutations >= wanted && total.calls > total.mutations / 4);
 }

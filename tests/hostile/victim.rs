@@ -97,10 +97,9 @@ impl Victim for Typed {
                 let _ = (sample.read(), sample.position());
                 enemy.strike();
             })),
-            8 => of(
-                rx.sample_until(wait, deadline())
-                    .map(|sample| sample.release()),
-            ),
+            8 => of(rx
+                .sample_until(wait, deadline())
+                .map(|sample| sample.release())),
             9 => {
                 for (i, _) in rx.drain(n).enumerate() {
                     assert!(i < n);

@@ -9,7 +9,14 @@ use std::fs::OpenOptions;
 use std::time::{Duration, Instant};
 
 /// A victim on one side of a ring that is cut to `len` bytes, and what its last call gave.
-fn survives(kind: &'static str, place: Place, start: u64, side: u64, wait: &str, len: u64) -> String {
+fn survives(
+    kind: &'static str,
+    place: Place,
+    start: u64,
+    side: u64,
+    wait: &str,
+    len: u64,
+) -> String {
     let target = Target::new(kind, place, start);
     let _other = target.bystander(1 - side);
     let mut victim = target.victim(side, wait, true);
@@ -66,7 +73,10 @@ pub fn role_threads(args: &Args) {
     let end = Instant::now() + Duration::from_secs(20);
     std::thread::scope(|scope| {
         // Two on the ring that is lost, both of which meet the same pages.
-        let (mut tx, mut rx) = (lost.producer().expect("free"), lost.consumer().expect("free"));
+        let (mut tx, mut rx) = (
+            lost.producer().expect("free"),
+            lost.consumer().expect("free"),
+        );
         let (lost, kept) = (&lost, &kept);
         scope.spawn(move || {
             while !lost.is_damaged() {
@@ -87,11 +97,15 @@ pub fn role_threads(args: &Args) {
             }
         });
         // And two on one that is not: nothing of theirs is lost or changed.
-        let (mut tx, mut rx) = (kept.producer().expect("free"), kept.consumer().expect("free"));
+        let (mut tx, mut rx) = (
+            kept.producer().expect("free"),
+            kept.consumer().expect("free"),
+        );
         scope.spawn(move || {
             let mut n = 0;
             while !lost.is_damaged() || n < 200_000 {
-                tx.push_until(&n, Wait::spin_then_yield(), end).expect("room");
+                tx.push_until(&n, Wait::spin_then_yield(), end)
+                    .expect("room");
                 n += 1;
             }
             tx.close();
@@ -113,8 +127,13 @@ pub fn role_threads(args: &Args) {
 #[test]
 fn a_loss_is_that_of_one_ring_and_not_of_the_others_of_the_process() {
     let _alone = alone();
-    let (lost, kept) = (Target::new("spsc", Place::Shm, 0), Target::new("spsc", Place::Shm, 0));
-    let args = Args::default().with("lost", &lost.name).with("kept", &kept.name);
+    let (lost, kept) = (
+        Target::new("spsc", Place::Shm, 0),
+        Target::new("spsc", Place::Shm, 0),
+    );
+    let args = Args::default()
+        .with("lost", &lost.name)
+        .with("kept", &kept.name);
     let mut child = Child::start("many threads", args);
     child.expect("there");
     std::thread::sleep(Duration::from_millis(50));
@@ -144,7 +163,10 @@ fn a_reader_that_may_only_read_survives_the_loss_of_the_messages() {
     file.set_len(0).expect("the owner may");
     // Zeros, where a word should say READY(1).
     let read = rx.try_read();
-    assert!(matches!(read, Err(TryReadError::Corrupt(_) | TryReadError::Empty)), "{read:?}");
+    assert!(
+        matches!(read, Err(TryReadError::Corrupt(_) | TryReadError::Empty)),
+        "{read:?}"
+    );
     assert!(again.is_damaged() && !ring.is_damaged());
     // The producer meets the loss when it stores, and that is its own mapping.
     let _ = tx.try_push(&10);

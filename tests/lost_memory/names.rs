@@ -10,16 +10,15 @@ use std::time::{Duration, Instant};
 /// directory that all this is in.
 fn attacked(
     attack: impl FnOnce(&str),
-) -> (
-    Ring<Spsc<u64>>,
-    Result<Ring<Spsc<u64>>, OpenError>,
-    TempDir,
-) {
+) -> (Ring<Spsc<u64>>, Result<Ring<Spsc<u64>>, OpenError>, TempDir) {
     let dir = TempDir::new("attacked");
     let path = dir.file("ring");
     let options = || spsc::<u64>(&path).backing(Backing::File).capacity(8);
     let ring = options().create().expect("create");
-    let (mut tx, mut rx) = (ring.producer().expect("free"), ring.consumer().expect("free"));
+    let (mut tx, mut rx) = (
+        ring.producer().expect("free"),
+        ring.consumer().expect("free"),
+    );
     let patience = Instant::now() + Duration::from_secs(20);
     let mut attack = Some(attack);
     std::thread::scope(|scope| {
@@ -51,7 +50,10 @@ fn a_name_that_is_taken_away_ends_nobody_s_work_and_newcomers_find_nothing() {
     let _alone = alone();
     let (ring, found, _dir) = attacked(|path| std::fs::remove_file(path).expect("remove"));
     assert!(!ring.is_current() && !ring.is_damaged());
-    assert!(matches!(found, Err(OpenError::NotFound { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(OpenError::NotFound { .. })),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -75,10 +77,15 @@ fn a_ring_of_another_kind_or_type_under_the_name_is_refused() {
     let _alone = alone();
     let (_, found, _dir) = attacked(|path| {
         std::fs::remove_file(path).expect("remove");
-        let other = annulus::mpmc::<u64>(path).backing(Backing::File).capacity(16);
+        let other = annulus::mpmc::<u64>(path)
+            .backing(Backing::File)
+            .capacity(16);
         drop(other.create().expect("create"));
     });
-    assert!(matches!(found, Err(OpenError::Mismatch { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(OpenError::Mismatch { .. })),
+        "{found:?}"
+    );
 }
 
 #[test]

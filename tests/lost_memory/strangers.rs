@@ -25,7 +25,10 @@ fn handle(before: &str) {
         "default" => (libc::SIG_DFL, 0),
         "ignored" => (libc::SIG_IGN, 0),
         "old" => (old_handler as *const () as usize, 0),
-        "asks" => (old_handler_that_asks as *const () as usize, libc::SA_SIGINFO),
+        "asks" => (
+            old_handler_that_asks as *const () as usize,
+            libc::SA_SIGINFO,
+        ),
         // What Rust's runtime has installed.
         _ => return,
     };
@@ -46,7 +49,12 @@ pub fn role_fault(args: &Args) {
     let _ring = ring.create().expect("create");
     let path = std::env::temp_dir().join(crate::common::clean::unique("page"));
     let mut options = std::fs::OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).open(&path).expect("new");
+    let file = options
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .expect("new");
     file.set_len(4096).expect("room");
     let map = MmapOptions::new().map_raw(&file).expect("map");
     file.set_len(0).expect("truncate");

@@ -26,7 +26,11 @@ fn a_truncated_ring_is_the_end_of_whoever_touches_it() {
             let _other = target.bystander(1 - side);
             let victim = target.victim(side, ["spin", "park"][i % 2], false);
             target.truncate(0);
-            assert_eq!(signal_that_ended(&victim), Some(libc::SIGBUS), "{kind} {side}");
+            assert_eq!(
+                signal_that_ended(&victim),
+                Some(libc::SIGBUS),
+                "{kind} {side}"
+            );
         }
     }
 }
@@ -69,9 +73,14 @@ fn holes_read_as_zeros_wherever_a_ring_is() {
         let fd = ring.descriptor().expect("a descriptor");
         let how = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: a live descriptor and integers.
-        assert_eq!(0, unsafe { libc::fallocate(fd.as_raw_fd(), how, 0, 1 << 20) });
+        assert_eq!(0, unsafe {
+            libc::fallocate(fd.as_raw_fd(), how, 0, 1 << 20)
+        });
         // The slot says FREE(0) where it said READY(3), and the gate 0.
-        assert!(matches!(rx.try_pop(), Err(TryPopError::Corrupt(_))), "{backing:?}");
+        assert!(
+            matches!(rx.try_pop(), Err(TryPopError::Corrupt(_))),
+            "{backing:?}"
+        );
         for _ in 0..20 {
             match tx.try_push(&8) {
                 Ok(()) | Err(TryPushError::Corrupt(_) | TryPushError::Full) => {}
@@ -85,7 +94,10 @@ fn holes_read_as_zeros_wherever_a_ring_is() {
             assert!(matches!(ring.unlink(), Err(OpenError::NotARing { .. })));
         }
     }
-    for path in [format!("/dev/shm/{shm}"), file.to_str().expect("text").to_owned()] {
+    for path in [
+        format!("/dev/shm/{shm}"),
+        file.to_str().expect("text").to_owned(),
+    ] {
         std::fs::remove_file(path).expect("there");
     }
 }
@@ -94,7 +106,10 @@ fn holes_read_as_zeros_wherever_a_ring_is() {
 fn a_system_v_ring_can_be_emptied_and_not_shortened() {
     let key = crate::common::clean::unique_key();
     let backing = Backing::SysV { key: Some(key) };
-    let options = spsc::<u64>("-").capacity(8).start_position(3).backing(backing);
+    let options = spsc::<u64>("-")
+        .capacity(8)
+        .start_position(3)
+        .backing(backing);
     let ring = options.create().expect("create");
     let mut tx = ring.producer().expect("free");
     let mut rx = ring.consumer().expect("free");

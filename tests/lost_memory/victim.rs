@@ -37,7 +37,12 @@ impl Target {
                 path.to_str().expect("text").to_owned()
             }
         };
-        let target = Self { kind, place, name, start };
+        let target = Self {
+            kind,
+            place,
+            name,
+            start,
+        };
         drop(ring(&target.args(), true));
         target
     }

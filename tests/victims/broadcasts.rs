@@ -3,8 +3,8 @@
 use super::enemy::Enemy;
 use super::{Outcome, Shape, Sides, Victim, deadline, had, joined, some_wait};
 use annulus::{
-    Backing, Broadcast, BroadcastRecords, Join, Laggards, Options, Producer, Reader, RecordProducer,
-    RecordReader, Resume, Ring, Untrusted,
+    Backing, Broadcast, BroadcastRecords, Join, Laggards, Options, Producer, Reader,
+    RecordProducer, RecordReader, Resume, Ring, Untrusted,
 };
 
 const SIZE: usize = 20;
@@ -116,7 +116,11 @@ impl Victim for OfSlots {
 
     fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
         let produce = self.sides.turn(enemy);
-        let ends = if produce { usize::from(self.tx.is_some()) } else { self.readers.len() };
+        let ends = if produce {
+            usize::from(self.tx.is_some())
+        } else {
+            self.readers.len()
+        };
         if ends == 0 {
             return Outcome::Over;
         }
@@ -206,7 +210,9 @@ impl Victim for OfRecords {
 
     fn options(shape: &Shape) -> Options<Self::Kind> {
         let options = annulus::broadcast_records("lies").readers(4);
-        let options = options.capacity_bytes(shape.capacity).parking(shape.parking);
+        let options = options
+            .capacity_bytes(shape.capacity)
+            .parking(shape.parking);
         let options = options.record_align(shape.align).backing(Backing::Memfd);
         options.start_position(shape.start)
     }
@@ -232,7 +238,11 @@ impl Victim for OfRecords {
 
     fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
         let produce = self.sides.turn(enemy);
-        let ends = if produce { usize::from(self.tx.is_some()) } else { self.readers.len() };
+        let ends = if produce {
+            usize::from(self.tx.is_some())
+        } else {
+            self.readers.len()
+        };
         if ends == 0 {
             return Outcome::Over;
         }

@@ -192,7 +192,20 @@ impl Enemy {
         let c = memory.data_bytes as u64;
         let slots = c / memory.stride as u64;
         let near = self.near(memory);
-        let steps = [1, 2, 3, 4, 8, 64, slots, 4 * slots, c / 2, c, 2 * c, 1 << 32];
+        let steps = [
+            1,
+            2,
+            3,
+            4,
+            8,
+            64,
+            slots,
+            4 * slots,
+            c / 2,
+            c,
+            2 * c,
+            1 << 32,
+        ];
         let value = match self.rng.below(13) {
             0 => self.rng.next(),
             1 => now ^ (1 << self.rng.below(64)),

@@ -49,7 +49,10 @@ pub fn fight<V: Victim>(shape: Shape, mutations: u64) {
     }
     enemy.heal();
     // A busy machine may stall anybody now and then; a library that waits too long does so every time.
-    assert!(late <= 3, "{late} of {operations} operations came back late");
+    assert!(
+        late <= 3,
+        "{late} of {operations} operations came back late"
+    );
 }
 
 /// The same while the enemy strikes all the time, from a thread of its own, so also in the middle of every call.

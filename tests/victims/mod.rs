@@ -161,7 +161,11 @@ impl Watchdog {
                     (last, since) = (now, Instant::now());
                 }
                 if since.elapsed() > Duration::from_secs(20) {
-                    eprintln!("hung in {what}, operation {} (kind {})", now >> 8, now & 0xff);
+                    eprintln!(
+                        "hung in {what}, operation {} (kind {})",
+                        now >> 8,
+                        now & 0xff
+                    );
                     std::process::abort();
                 }
             }

@@ -202,7 +202,11 @@ impl<K: Ends + SlotKind<Item = [u8]>> Victim for Between<K> {
 
     fn operate(&mut self, ring: &Ring<K>, enemy: &mut Enemy) -> Outcome {
         let produce = self.sides.turn(enemy);
-        let ends = if produce { self.txs.len() } else { self.rxs.len() };
+        let ends = if produce {
+            self.txs.len()
+        } else {
+            self.rxs.len()
+        };
         if ends == 0 {
             return Outcome::Over;
         }

@@ -88,9 +88,10 @@ impl<K: Queue> OfRecordQueue<K> {
                 sample.read_at(sample.len() - some, &mut out_of(out, some)[..]);
                 assert_eq!(sample.copy_to(out_of(out, n)), some);
             })),
-            12 => drop(rx
-                .sample_until(wait, deadline())
-                .map(|sample| sample.keep())),
+            12 => drop(
+                rx.sample_until(wait, deadline())
+                    .map(|sample| sample.keep()),
+            ),
             13 => drop(rx.try_peek().map(|sample| {
                 enemy.strike();
                 if n > 3 {
@@ -130,8 +131,12 @@ impl<K: Queue> Victim for OfRecordQueue<K> {
 
     fn options(shape: &Shape) -> Options<K> {
         let options = K::options().backing(Backing::Memfd);
-        let options = options.capacity_bytes(shape.capacity).parking(shape.parking);
-        options.record_align(shape.align).start_position(shape.start)
+        let options = options
+            .capacity_bytes(shape.capacity)
+            .parking(shape.parking);
+        options
+            .record_align(shape.align)
+            .start_position(shape.start)
     }
 
     fn attach(ring: &Ring<K>, sides: Sides) -> Option<Self> {
@@ -153,7 +158,11 @@ impl<K: Queue> Victim for OfRecordQueue<K> {
 
     fn operate(&mut self, ring: &Ring<K>, enemy: &mut Enemy) -> Outcome {
         let produce = self.sides.turn(enemy);
-        let ends = if produce { self.txs.len() } else { usize::from(self.rx.is_some()) };
+        let ends = if produce {
+            self.txs.len()
+        } else {
+            usize::from(self.rx.is_some())
+        };
         if ends == 0 {
             return Outcome::Over;
         }

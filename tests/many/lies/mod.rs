@@ -16,7 +16,10 @@ fn all<V: Victim>(capacities: &[u64]) {
     let _alone = alone();
     for capacity in capacities {
         for start in [0, (1 << 62) - 128] {
-            let shape = Shape { start, ..Shape::of(*capacity) };
+            let shape = Shape {
+                start,
+                ..Shape::of(*capacity)
+            };
             fight::<V>(shape, 6_000);
         }
         storm::<V>(Shape::of(*capacity), Duration::from_millis(300));

@@ -170,7 +170,12 @@ fn announcements_that_lie_delay_consumers_and_do_no_more() {
 
 /// All ends attach to rings whose control words are lies, and look around.
 fn attaching<V: Victim>(capacity: u64, attach: impl Fn(&Ring<V::Kind>)) {
-    let ring = V::options(&Shape { start: 1 << 20, ..Shape::of(capacity) }).create().expect("create");
+    let ring = V::options(&Shape {
+        start: 1 << 20,
+        ..Shape::of(capacity)
+    })
+    .create()
+    .expect("create");
     let memory = Memory::of(&ring);
     let good: Vec<u64> = (0..memory.len())
         .step_by(8)
