@@ -112,6 +112,14 @@ impl<K: Queue> OfRecordQueue<K> {
         }
     }
 
+    /// Somebody goes with a claim in hand.
+    fn abandon(&mut self, ring: &Ring<K>, i: usize) {
+        if self.txs[i].try_claim(30).map(std::mem::forget).is_ok() {
+            drop(self.txs.swap_remove(i));
+            self.txs.extend(had(ring.producer()));
+        }
+    }
+
     fn look(&mut self, ring: &Ring<K>, i: usize, produce: bool) {
         if produce {
             let tx = &self.txs[i];
@@ -181,12 +189,8 @@ impl<K: Queue> Victim for OfRecordQueue<K> {
                 drop(self.txs.swap_remove(i));
                 self.txs.extend(had(ring.producer()));
             }
-            // Somebody who goes with a claim in hand.
             60..=62 if produce => {
-                if self.txs[i].try_claim(30).map(std::mem::forget).is_ok() {
-                    drop(self.txs.swap_remove(i));
-                    self.txs.extend(had(ring.producer()));
-                }
+                self.abandon(ring, i);
             }
             56..=62 => {
                 self.rx = None;
