@@ -115,7 +115,10 @@ pub fn role_enemy(args: &Args) {
             std::thread::yield_now();
         }
     };
-    await_calls(1);
+    // Nobody strikes before all have opened the ring.
+    while calls() == 0 && page.get(STOP) == 0 {
+        std::thread::yield_now();
+    }
     while page.get(STOP) == 0 {
         // Some at once, for whoever runs on the other processors; then all of them have their turn.
         for _ in 0..=enemy.rng.below(BURST) {
@@ -176,6 +179,7 @@ fn open_between_fences<V: Victim>(shape: &Shape, file: &File) -> Ring<V::Kind> {
     let gap = gap(len);
     let fd = file.try_clone().expect("dup").into();
     let ring = V::options(shape).open_descriptor(fd);
+    let ring = ring.expect("nobody has struck yet");
     let maps = std::fs::read_to_string("/proc/self/maps").expect("maps");
     let mapping = maps.lines().find(|line| line.contains("hostile (deleted)"));
     let wanted = format!("{gap:x}-{:x} ", gap + len);
@@ -183,7 +187,7 @@ fn open_between_fences<V: Victim>(shape: &Shape, file: &File) -> Ring<V::Kind> {
         mapping.is_some_and(|line| line.starts_with(&wanted)),
         "{wanted}, {maps}"
     );
-    ring.expect("nobody has struck yet")
+    ring
 }
 
 /// Uses one side of a ring in every way until it is told to stop.

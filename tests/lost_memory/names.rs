@@ -6,11 +6,12 @@ use annulus::{Backing, NotARing, OpenError, Ring, Spsc, Wait, spsc};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
+/// What a newcomer finds.
+type Found = Result<Ring<Spsc<u64>>, OpenError>;
+
 /// A ring in a file, both of whose ends work while `attack` happens to its path; what a newcomer is told then; and the
 /// directory that all this is in.
-fn attacked(
-    attack: impl FnOnce(&str),
-) -> (Ring<Spsc<u64>>, Result<Ring<Spsc<u64>>, OpenError>, TempDir) {
+fn attacked(attack: impl FnOnce(&str)) -> (Ring<Spsc<u64>>, Found, TempDir) {
     let dir = TempDir::new("attacked");
     let path = dir.file("ring");
     let options = || spsc::<u64>(&path).backing(Backing::File).capacity(8);
@@ -96,7 +97,7 @@ fn links_and_fifos_under_the_name_are_refused_and_hang_nobody() {
         std::fs::rename(path, &elsewhere).expect("move");
         symlink(elsewhere, path).expect("a link");
     });
-    let is = |found: &Result<_, OpenError>, what: NotARing| {
+    let is = |found: &Found, what: NotARing| {
         assert!(
             matches!(found, Err(OpenError::NotARing { found, .. }) if *found == what),
             "{found:?}"
