@@ -27,7 +27,7 @@
 //! * A reader of a broadcast sees every message, or is told exactly how many it missed.
 //! * A hostile peer can feed wrong values and can stop the flow; it cannot cause undefined behaviour, access
 //!   outside the ring, or an endless loop. (A ring in a plain file or in `/dev/shm` can be truncated by
-//!   whoever may write it, and touching it is then a SIGBUS; a sealed memfd cannot.)
+//!   whoever may write it, and touching it is then a SIGBUS, which [`guard`] survives; a sealed memfd cannot.)
 //! * Pushing and popping allocate nothing and make no system call while nobody sleeps.
 //!
 //! # Forks
@@ -52,6 +52,7 @@ mod control;
 mod endpoint;
 mod error;
 mod frozen;
+pub mod guard;
 mod layout;
 mod os;
 mod ring;

@@ -1,36 +1,9 @@
-//! Arbitrary bytes as a ring: the first 256 are the header, the next 512 the control block, the next 256 the
-//! participant table, the rest the slots. The gaps between, which nobody reads, are left out, so that an
-//! input stays small. What is shorter than a header is a file of exactly those bytes.
+//! Arbitrary bytes as a ring: `src/attach.rs`.
 
 #![no_main]
 
-use annulus_fuzz::{CONTROL, DATA, TABLE, exercise, sealed};
 use libfuzzer_sys::fuzz_target;
 
-/// Takes at most `n` bytes off the front.
-fn take<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
-    let (front, rest) = bytes.split_at(n.min(bytes.len()));
-    *bytes = rest;
-    front
-}
-
 fuzz_target!(|input: &[u8]| {
-    if input.len() < 256 {
-        exercise(sealed(input.len() as u64, &[(0, input)]));
-        return;
-    }
-    let mut rest = input;
-    let header = take(&mut rest, 256);
-    let control = take(&mut rest, 512);
-    let table = take(&mut rest, 256);
-    let len = (DATA + rest.len().max(1) as u64).next_multiple_of(4096);
-    exercise(sealed(
-        len,
-        &[
-            (0, header),
-            (CONTROL, control),
-            (TABLE, table),
-            (DATA, rest),
-        ],
-    ));
+    annulus_fuzz::attach::run(input);
 });

@@ -190,7 +190,9 @@ impl SoleTail for BroadcastTail {
     }
 
     fn len(&self, _: Lane<'_>, control: &Control) -> u64 {
-        frontier::lag(control, &self.readers.side, self.tail.next())
+        let lag = frontier::lag(control, &self.readers.side, self.tail.next());
+        // A cursor that says more cannot be honest.
+        lag.min(self.tail.capacity())
     }
 }
 
@@ -214,7 +216,8 @@ impl BroadcastRecordTail {
 
     /// Bytes not yet read by the slowest reader that is waited for.
     pub(super) fn lag_bytes(&self, control: &Control) -> u64 {
-        frontier::lag(control, &self.readers.side, self.tail.next())
+        let lag = frontier::lag(control, &self.readers.side, self.tail.next());
+        lag.min(self.tail.capacity())
     }
 
     #[cold]

@@ -11,6 +11,7 @@ use super::slots::{Consumer, Producer};
 use super::typed::{Element, Untrusted};
 use crate::control::snapshot::{self, Status};
 use crate::error::{EndpointError, OpenError, OsError, RepairError};
+use crate::os::ranges;
 use crate::segment::{self, Backing, Data, Pages, Segment, Tokens, View};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -279,6 +280,13 @@ impl<K: Kind> Ring<K> {
     /// [`RepairError::Os`] when the kernel does not say who is alive, [`RepairError::Corrupt`] when words make no sense.
     pub fn repair(&self) -> Result<Repaired, RepairError> {
         repair::repair(&self.segment)
+    }
+
+    /// Whether memory of the ring was gone when this process touched it, and zeros were put in its place. Such a ring
+    /// leads nowhere any more. Always `false` without the [guard](crate::guard), and while nobody has touched
+    /// what is missing.
+    pub fn is_damaged(&self) -> bool {
+        ranges::is_damaged(self.segment.ring())
     }
 
     /// Whether the ring's name still leads to this ring, and not to another or to none. Always true where

@@ -3,7 +3,7 @@
 use crate::layout::control::AWAKE;
 use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
-use crate::os::{futex, membarrier};
+use crate::os::{futex, membarrier, ranges};
 use crate::segment::Segment;
 use crate::sync::{AtomicU32, Ordering};
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
@@ -67,6 +67,8 @@ pub(crate) struct Signal {
     sleepers: Sleepers,
     /// When to ask about the peer next, over all waits of this endpoint.
     next_check_ns: u64,
+    /// The number by which the guard knows the ring.
+    ring: u64,
 }
 
 impl Signal {
@@ -102,6 +104,7 @@ impl Signal {
                 _ => Sleepers::Many,
             },
             next_check_ns: 0,
+            ring: segment.ring(),
         }
     }
 
@@ -113,6 +116,11 @@ impl Signal {
     /// Remembers when to ask about the peer next.
     pub(crate) fn check_peer_at(&mut self, next_check_ns: u64) {
         self.next_check_ns = next_check_ns;
+    }
+
+    /// Whether memory of the ring is gone, so that nobody can come any more. Only the guard notices.
+    pub(crate) fn is_damaged(&self) -> bool {
+        ranges::is_damaged(self.ring)
     }
 
     /// Whether a wait may end in the kernel.

@@ -105,7 +105,7 @@ pub(super) fn wait_for<R, P: Into<Poll<R>>>(
                 }
                 continue;
             }
-            Step::CheckPeer if !peer_died() => continue,
+            Step::CheckPeer if !signal.is_damaged() && !peer_died() => continue,
             Step::CheckPeer => Stopped::PeerDied,
             Step::TimedOut => Stopped::TimedOut,
         };

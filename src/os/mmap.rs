@@ -13,9 +13,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
-/// A shared mapping of the beginning of a file. May be used from any thread.
+/// A shared mapping of the beginning of a file, and whether it can be written. May be used from any thread.
 #[derive(Debug)]
-pub(crate) struct Mapping(Pages);
+pub(crate) struct Mapping(Pages, bool);
 
 #[derive(Debug)]
 enum Pages {
@@ -36,7 +36,7 @@ impl Mapping {
             _ => memmap2::MmapOptions::new().len(len).map_raw(fd.as_raw_fd()),
         };
         mapped
-            .map(|raw| Mapping(Pages::Anywhere(raw)))
+            .map(|raw| Mapping(Pages::Anywhere(raw), true))
             .map_err(|e| OsError::new("mmap", file::shown_fd(fd), e))
     }
 
@@ -50,7 +50,7 @@ impl Mapping {
                 .map_raw_read_only(fd.as_raw_fd()),
         };
         mapped
-            .map(|raw| Mapping(Pages::Anywhere(raw)))
+            .map(|raw| Mapping(Pages::Anywhere(raw), false))
             .map_err(|e| OsError::new("mmap (read-only)", file::shown_fd(fd), e))
     }
 
@@ -58,7 +58,7 @@ impl Mapping {
     /// nothing: a huge page needs the same alignment in the file and in the address space.
     pub(crate) fn of_huge_aligned(fd: BorrowedFd<'_>, len: usize) -> Result<Mapping, OsError> {
         Placed::map(fd, len)
-            .map(|placed| Mapping(Pages::Placed(placed)))
+            .map(|placed| Mapping(Pages::Placed(placed), true))
             .map_err(|e| OsError::new("mmap (aligned)", file::shown_fd(fd), e))
     }
 
@@ -68,6 +68,11 @@ impl Mapping {
             Pages::Anywhere(raw) => raw.as_mut_ptr(),
             Pages::Placed(placed) => placed.ptr.as_ptr(),
         }
+    }
+
+    /// Whether it can be written.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.1
     }
 
     /// Its length in bytes, as asked for; never 0.

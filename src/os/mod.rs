@@ -4,8 +4,9 @@
 //! and its one documented fallback), keeps the errno, and says in plain types what came back.
 //!
 //! What it never does: it knows no protocol and no wire format, it takes no policy decision (which
-//! owner, which mode, which wait), it starts no thread, installs no signal handler, writes no log,
-//! and it never retries in a loop, except after `EINTR` and around forks (`unshared`).
+//! owner, which mode, which wait), it starts no thread, installs no signal handler (but for `sigbus`, when
+//! the program asks for it), writes no log, and it never retries in a loop, except after `EINTR` and around
+//! forks (`unshared`).
 //!
 //! Invariants: every descriptor is close-on-exec; every deadline is absolute `CLOCK_MONOTONIC`
 //! nanoseconds; every error is an [`OsError`](crate::error::OsError) that names the operation and
@@ -23,6 +24,8 @@ pub(crate) mod pidfd;
 pub(crate) mod posix_sem;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod ranges;
+pub(crate) mod sigbus;
 pub(crate) mod sysv_sem;
 pub(crate) mod sysv_shm;
 pub(crate) mod unshared;

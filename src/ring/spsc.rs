@@ -432,7 +432,8 @@ pub(crate) fn fill(words: &impl Words, control: &Control, capacity: u64) -> (u64
     });
     (
         gate.wrapping_add(released),
-        written.saturating_sub(released),
+        // Words that move, or lie, meanwhile can say more than there is room for.
+        written.saturating_sub(released).min(capacity),
     )
 }
 

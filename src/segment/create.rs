@@ -263,9 +263,11 @@ fn header_of(bytes: u64, place: &Place, plan: &Plan) -> Result<Header, OsError> 
 /// Writes control block, slots and header into fresh, zeroed memory, the header's ready word last.
 fn fill(fresh: Fresh, place: &Place, plan: &Plan) -> Result<Unfinished, OsError> {
     let (memory, data) = (Arc::new(fresh.memory), fresh.data.map(Arc::new));
-    if !matches!(place, Place::Anon(_)) {
-        for memory in [Some(&memory), data.as_ref()].into_iter().flatten() {
-            mmap::dont_fork(memory.as_ptr(), memory.len())?;
+    for part in [Some(&memory), data.as_ref()].into_iter().flatten() {
+        part.joins(&memory);
+        match place {
+            Place::Anon(_) => part.is_inherited(),
+            _ => mmap::dont_fork(part.as_ptr(), part.len())?,
         }
     }
     let header = header_of(memory.len() as u64, place, plan)?;

@@ -77,6 +77,7 @@ impl DataObject {
         }
         let fd = file::reopen(self.descriptor())?;
         let memory = Memory::mapped(Mapping::of(fd.as_fd(), self.memory.len())?);
+        memory.joins(&self.memory);
         mmap::dont_fork(memory.as_ptr(), memory.len())?;
         Ok(Arc::new(memory))
     }

@@ -2,6 +2,7 @@
 
 use crate::os::mmap::Mapping;
 use crate::os::process::{self, Stamp};
+use crate::os::ranges::{self, Range};
 use crate::os::sysv_shm::SysvMapping;
 
 /// Mapped memory. Unmapped when dropped by the process that mapped it.
@@ -12,6 +13,8 @@ use crate::os::sysv_shm::SysvMapping;
 pub(crate) struct Memory {
     /// Taken out in `drop` only.
     map: Option<Map>,
+    /// What the guard knows it by. A System V segment cannot lose memory, so it is not known.
+    range: Option<Range>,
     /// Who mapped it.
     process: Stamp,
 }
@@ -26,8 +29,10 @@ enum Map {
 impl Memory {
     /// Mapped by descriptor.
     pub(crate) fn mapped(mapping: Mapping) -> Self {
+        let range = ranges::enter(mapping.as_ptr(), mapping.len(), mapping.is_writable());
         Self {
             map: Some(Map::Mapped(mapping)),
+            range: Some(range),
             process: process::stamp(),
         }
     }
@@ -36,7 +41,27 @@ impl Memory {
     pub(crate) fn attached(mapping: SysvMapping) -> Self {
         Self {
             map: Some(Map::Attached(mapping)),
+            range: None,
             process: process::stamp(),
+        }
+    }
+
+    /// The number by which [`ranges`] knows the ring that this is memory of; 0 for none.
+    pub(crate) fn ring(&self) -> u64 {
+        self.range.as_ref().map_or(0, Range::ring)
+    }
+
+    /// This is memory of the same ring as `other`.
+    pub(crate) fn joins(&self, other: &Memory) {
+        if let Some(range) = &self.range {
+            range.belongs_to(other.ring());
+        }
+    }
+
+    /// Children made by fork have it as well.
+    pub(crate) fn is_inherited(&self) {
+        if let Some(range) = &self.range {
+            range.is_inherited();
         }
     }
 
@@ -61,6 +86,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        self.range = None;
         if self.process != process::stamp() {
             std::mem::forget(self.map.take());
         }

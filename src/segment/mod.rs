@@ -78,6 +78,11 @@ impl Segment {
         Ok(View::new(Arc::clone(&self.memory), data, &self.checked.geometry).expect(FITS))
     }
 
+    /// The number by which the guard knows this ring ([`ranges`](crate::os::ranges)).
+    pub(crate) fn ring(&self) -> u64 {
+        self.memory.ring()
+    }
+
     /// Size in bytes, of both objects where there are two.
     pub(crate) fn bytes(&self) -> u64 {
         self.checked.segment_bytes + self.data.as_ref().map_or(0, DataObject::bytes)

@@ -142,6 +142,9 @@ fn attach_descriptor(
     let checked = believe(&memory, place, expect)?;
     let now = || file::facts(fd.as_fd());
     let data = data::open(data, &checked, now, place, expect.prefault)?;
+    if let Some(data) = &data {
+        data.memory().joins(&memory);
+    }
     // Every ring is allocated when it is made. One with holes is a trap: filling them would be on us.
     let whole = facts.allocated >= facts.size;
     let segment = Segment {

@@ -1,51 +1,13 @@
 //! A victim and its attacker on one ring, watched for calls that come back late or never.
 
 use crate::attacker::{Attacker, copy_with_canaries};
-use crate::victim::{Bytes, OPERATIONS, Outcome, PATIENCE, Typed, Victim};
+use crate::victim::{Bytes, OPERATIONS, Typed, Victim};
+use crate::victims::{Outcome, PATIENCE, Watchdog};
 use annulus::{Backing, Parking, spsc};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How much later than that it may come back.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// Notices when one operation takes for ever, says which, and ends the process.
-pub struct Watchdog {
-    beat: Arc<AtomicU64>,
-}
-
-impl Watchdog {
-    /// Begins to watch. It must beat at least every twenty seconds.
-    pub fn start() -> Self {
-        let beat = Arc::new(AtomicU64::new(0));
-        let watched = Arc::clone(&beat);
-        std::thread::spawn(move || {
-            let (mut last, mut since) = (0, Instant::now());
-            loop {
-                std::thread::sleep(Duration::from_millis(100));
-                let now = watched.load(Relaxed);
-                if now == u64::MAX {
-                    return;
-                }
-                if now != last {
-                    (last, since) = (now, Instant::now());
-                }
-                if since.elapsed() > Duration::from_secs(20) {
-                    eprintln!("hung in operation {} (kind {})", now >> 8, now & 0xff);
-                    std::process::abort();
-                }
-            }
-        });
-        Self { beat }
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.beat.store(u64::MAX, Relaxed);
-    }
-}
 
 /// One attacked ring.
 pub struct Fight<V> {
@@ -61,9 +23,7 @@ impl<V: Victim> Fight<V> {
     /// One operation of the victim, timed.
     pub fn operate(&mut self, op: usize) -> Outcome {
         self.operations += 1;
-        self.watchdog
-            .beat
-            .store(self.operations << 8 | op as u64, Relaxed);
+        self.watchdog.beat(self.operations, op as u64);
         let begun = Instant::now();
         let outcome = self.victim.operate(op, &mut self.enemy);
         if begun.elapsed() > PATIENCE + GRACE {
@@ -157,7 +117,7 @@ pub fn typed_fight(start: u64, parking: Parking, seed: u64) -> Fight<Typed> {
         victim,
         enemy: Attacker::new(map, 16, 8, seed),
         payload: 8..16,
-        watchdog: Watchdog::start(),
+        watchdog: Watchdog::start("a fight"),
         operations: 0,
         late: 0,
     }
@@ -184,7 +144,7 @@ pub fn bytes_fight(size: usize, stride: usize, seed: u64) -> Fight<Bytes> {
         victim,
         enemy: Attacker::new(map, stride, 4, seed),
         payload: 8..8 + size.next_multiple_of(8),
-        watchdog: Watchdog::start(),
+        watchdog: Watchdog::start("a fight"),
         operations: 0,
         late: 0,
     }

@@ -1,7 +1,7 @@
 //! A peer that sets the semaphores of a System V ring as it likes.
 
 use crate::attacker::Random;
-use crate::victim::deadline;
+use crate::victims::deadline;
 use annulus::{Backing, Consumer, EndpointError, Producer, Wait, spsc};
 use std::time::Duration;
 

@@ -1,29 +1,13 @@
 //! Two victims, one of a type and one of bytes: the calls that are made while the attacker strikes.
 
 use crate::attacker::Attacker;
-use annulus::{Consumer, EndpointError, OpenError, Producer, Ring, Wait, spsc};
-use std::time::{Duration, Instant};
+use crate::victims::{Outcome, deadline, opened};
+use annulus::{Consumer, EndpointError, Producer, Ring, Wait, spsc};
+use std::time::Duration;
 
-/// How long the victim is ready to wait.
-pub const PATIENCE: Duration = Duration::from_micros(150);
-
-/// What one operation gave. Values are not looked at: the attacker may have forged them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done,
-    Refused,
-    /// The endpoint is closed for good; the ring has to be healed.
-    Over,
-}
-
-impl Outcome {
-    fn of<V, E>(result: Result<V, E>) -> Self {
-        if result.is_ok() {
-            Self::Done
-        } else {
-            Self::Refused
-        }
-    }
+/// Values are not looked at: the attacker may have forged them.
+fn of<V, E>(_: Result<V, E>) -> Outcome {
+    Outcome::Done
 }
 
 /// Kinds of operations of both victims.
@@ -35,11 +19,6 @@ pub trait Victim {
     fn operate(&mut self, op: usize, enemy: &mut Attacker) -> Outcome;
     /// Lets go of both ends and takes them again.
     fn attach(&mut self) -> Result<(), EndpointError>;
-}
-
-/// When a wait that begins now has to be over.
-pub fn deadline() -> Instant {
-    Instant::now() + PATIENCE
 }
 
 fn some_wait(enemy: &mut Attacker) -> Wait {
@@ -88,18 +67,18 @@ impl Victim for Typed {
             return Outcome::Over;
         };
         match op {
-            0 => Outcome::of(tx.try_push(&7)),
-            1 => Outcome::of(tx.push_until(&7, wait, deadline())),
-            2 => Outcome::of(rx.try_pop()),
-            3 => Outcome::of(rx.pop_until(wait, deadline())),
-            4 => Outcome::of(tx.try_claim().map(|mut loan| {
+            0 => of(tx.try_push(&7)),
+            1 => of(tx.push_until(&7, wait, deadline())),
+            2 => of(rx.try_pop()),
+            3 => of(rx.pop_until(wait, deadline())),
+            4 => of(tx.try_claim().map(|mut loan| {
                 enemy.strike();
                 loan.write(&8);
                 let _ = loan.position();
                 enemy.strike();
                 if n > 2 { loan.commit() } else { loan.abort() }
             })),
-            5 => Outcome::of(tx.try_claim_run(n).map(|mut run| {
+            5 => of(tx.try_claim_run(n).map(|mut run| {
                 assert!((1..=n).contains(&run.len()));
                 for i in 0..run.len() {
                     enemy.strike();
@@ -112,16 +91,15 @@ impl Victim for Typed {
                     run.commit_first(first)
                 }
             })),
-            6 => Outcome::of(tx.claim_until(wait, deadline()).map(|loan| loan.commit())),
-            7 => Outcome::of(rx.try_sample().map(|sample| {
+            6 => of(tx.claim_until(wait, deadline()).map(|loan| loan.commit())),
+            7 => of(rx.try_sample().map(|sample| {
                 enemy.strike();
                 let _ = (sample.read(), sample.position());
                 enemy.strike();
             })),
-            8 => Outcome::of(
-                rx.sample_until(wait, deadline())
-                    .map(|sample| sample.release()),
-            ),
+            8 => of(rx
+                .sample_until(wait, deadline())
+                .map(|sample| sample.release())),
             9 => {
                 for (i, _) in rx.drain(n).enumerate() {
                     assert!(i < n);
@@ -150,10 +128,10 @@ impl Victim for Typed {
             }
             13 => retake(&mut self.tx, || self.ring.producer()),
             14 => retake(&mut self.rx, || self.ring.consumer()),
-            15 => Outcome::of(tx.try_push_many(&[1, 2, 3, 4, 5][..n.min(5)])),
+            15 => of(tx.try_push_many(&[1, 2, 3, 4, 5][..n.min(5)])),
             16 => {
                 assert!(self.ring.is_current());
-                Outcome::of(self.ring.clone().status())
+                of(self.ring.clone().status())
             }
             17 => {
                 let again = self
@@ -162,20 +140,8 @@ impl Victim for Typed {
                     .expect("a memfd")
                     .try_clone_to_owned()
                     .expect("dup");
-                match spsc::<u64>("hostile")
-                    .prefault(false)
-                    .open_descriptor(again)
-                {
-                    Ok(_) => Outcome::Done,
-                    Err(
-                        OpenError::Mismatch { .. }
-                        | OpenError::NotARing { .. }
-                        | OpenError::Unfinished { .. },
-                    ) => Outcome::Refused,
-                    // A header that asks for semaphores which do not exist.
-                    Err(OpenError::Os(e)) if e.op == "sem_open" => Outcome::Refused,
-                    Err(e) => panic!("unexpected: {e}"),
-                }
+                opened(spsc::<u64>("hostile"), again);
+                Outcome::Done
             }
             18 if n == 9 => {
                 self.tx.take().expect("checked").close();
@@ -185,7 +151,7 @@ impl Victim for Typed {
                 self.rx.take().expect("checked").close();
                 Outcome::Over
             }
-            _ => Outcome::of(tx.try_push(&6)),
+            _ => of(tx.try_push(&6)),
         }
     }
 }
@@ -215,21 +181,21 @@ impl Victim for Bytes {
         let at = enemy.random.below(size);
         let len = enemy.random.below(size - at + 1);
         match op {
-            0..4 => Outcome::of(tx.try_push(&self.buffer)),
-            4 => Outcome::of(tx.push_until(&self.buffer, wait, deadline())),
-            5 => Outcome::of(tx.try_claim().map(|mut loan| {
+            0..4 => of(tx.try_push(&self.buffer)),
+            4 => of(tx.push_until(&self.buffer, wait, deadline())),
+            5 => of(tx.try_claim().map(|mut loan| {
                 enemy.strike();
                 loan.write_at(at, &self.buffer[..len]);
                 loan.commit();
             })),
-            6 => Outcome::of(tx.try_claim_run(3).map(|mut run| {
+            6 => of(tx.try_claim_run(3).map(|mut run| {
                 run.write_at(0, at, &self.buffer[..len]);
                 enemy.strike();
                 run.commit();
             })),
-            7..11 => Outcome::of(rx.try_pop_into(&mut self.buffer)),
-            11 => Outcome::of(rx.pop_into_until(&mut self.buffer, wait, deadline())),
-            12 => Outcome::of(rx.try_sample().map(|sample| {
+            7..11 => of(rx.try_pop_into(&mut self.buffer)),
+            11 => of(rx.pop_into_until(&mut self.buffer, wait, deadline())),
+            12 => of(rx.try_sample().map(|sample| {
                 enemy.strike();
                 assert_eq!(sample.slot_size(), size);
                 sample.read_at(at, &mut self.buffer[..len]);
@@ -243,8 +209,8 @@ impl Victim for Bytes {
             }
             14 => retake(&mut self.tx, || self.ring.producer()),
             15 => retake(&mut self.rx, || self.ring.consumer()),
-            16 => Outcome::of(self.ring.status()),
-            _ => Outcome::of(tx.try_push(&self.buffer)),
+            16 => of(self.ring.status()),
+            _ => of(tx.try_push(&self.buffer)),
         }
     }
 }

@@ -5,14 +5,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../victims/mod.rs"]
+mod victims;
 
 mod broadcast;
 mod cargo;
 mod lies;
-mod memory;
 mod news;
 mod options;
 mod queue;
 mod repair;
 mod shared;
 mod threads;
+
+use victims::memory;

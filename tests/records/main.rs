@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../victims/mod.rs"]
+mod victims;
 
 mod allegations;
 mod close;
@@ -11,11 +13,9 @@ mod dead;
 mod forged;
 mod hostile;
 mod kinds;
-mod lies;
 mod model;
 mod observed;
 mod options;
 mod peer;
 mod places;
-mod victim;
 mod wait;

@@ -7,8 +7,8 @@
 use crate::common::clean::{Cleanup, unique};
 use crate::common::rng::{self, Rng, SeedOnFailure};
 use crate::kinds::{Kind, Shape};
-use crate::lies::Enemy;
-use crate::peer::{Memory, PAD, READY, word};
+use crate::peer::{PAD, READY, word};
+use crate::victims::{self, enemy::Enemy};
 use annulus::{
     Backing, Observer, OpenError, Parking, RecordConsumer, RecordProducer, Ring, Seen, SpscRecords,
     TryPopError, observe,
@@ -150,7 +150,7 @@ fn whoever_reads_lies_in_passing_stays_inside_the_ring_and_comes_back() {
     for (capacity, align) in [(256, 8), (1024, 64), (16384, 8)] {
         let shape = shape(capacity, align, 0);
         observed(shape, |ring, mut observer| {
-            let mut enemy = Enemy::of(Memory::of(ring, shape), shape, capacity);
+            let mut enemy = Enemy::of(victims::memory::Memory::of(ring), capacity);
             let mut out = Vec::new();
             for i in 0..20_000 {
                 enemy.strike();

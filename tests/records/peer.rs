@@ -5,18 +5,14 @@
 use crate::kinds::{Kind, Shape};
 use annulus::Ring;
 use memmap2::{MmapOptions, MmapRaw};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-pub const HEADER_BYTES: usize = 256;
 pub const CONTROL: usize = 4096;
 pub const TABLE: usize = 5120;
 /// Bytes of a table entry.
 pub const ENTRY: usize = 128;
 /// Words of the control block.
 pub const GATE: usize = CONTROL;
-pub const CONSUMER_SLEEP: usize = CONTROL + 128;
-pub const PRODUCER_SLEEP: usize = CONTROL + 256;
-pub const CLOSED: usize = CONTROL + 384;
 pub const TAIL: usize = CONTROL + 512;
 pub const TAKEN: usize = CONTROL + 640;
 pub const WIPED: usize = CONTROL + 648;
@@ -40,7 +36,6 @@ pub struct Memory {
     /// Offset of the first record.
     pub data: usize,
     pub capacity: usize,
-    pub producers: usize,
 }
 
 impl Memory {
@@ -57,25 +52,13 @@ impl Memory {
             map,
             data: (TABLE + (shape.producers + 1) * ENTRY).next_multiple_of(4096),
             capacity: shape.capacity as usize,
-            producers: shape.producers,
         }
-    }
-
-    /// Size of the mapping.
-    pub fn len(&self) -> usize {
-        self.map.len()
     }
 
     pub fn word(&self, at: usize) -> &AtomicU64 {
         assert!(at.is_multiple_of(8) && at + 8 <= self.map.len());
         // SAFETY: aligned and inside the mapping, which lives as long as `self`.
         unsafe { AtomicU64::from_ptr(self.map.as_mut_ptr().add(at).cast()) }
-    }
-
-    pub fn half(&self, at: usize) -> &AtomicU32 {
-        assert!(at.is_multiple_of(4) && at + 4 <= self.map.len());
-        // SAFETY: aligned and inside the mapping, which lives as long as `self`.
-        unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().add(at).cast()) }
     }
 
     /// Where the word of `position` lies.

@@ -67,6 +67,11 @@ impl Tail {
         })
     }
 
+    /// Size of the ring in bytes.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.shape.capacity
+    }
+
     /// The position the next record will have, unless padding comes first.
     #[inline(always)]
     pub(crate) fn next(&self) -> u64 {

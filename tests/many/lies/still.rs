@@ -1,9 +1,9 @@
 //! Lies that stand still: what each end says of words that no honest peer stores.
 
-use super::{Victim, broadcasts, had, joined, queues};
-use crate::memory::{
+use crate::victims::memory::{
     ACTIVE, ANNOUNCE, ANNOUNCE_LEN, GATE, GATING, MARKS, Memory, READY, SKIP, STATE, TAIL, TAKEN,
 };
+use crate::victims::{Shape, Victim, broadcasts, had, joined, queues};
 use annulus::{
     Backing, Broadcast, BroadcastRecords, Corrupt, CorruptWord, Join, JoinError, Mpmc, Mpsc,
     Parties, PopError, Ring, Spmc, TryPopError, TryPushError, TryReadError, Wait, broadcast, mpmc,
@@ -170,7 +170,12 @@ fn announcements_that_lie_delay_consumers_and_do_no_more() {
 
 /// All ends attach to rings whose control words are lies, and look around.
 fn attaching<V: Victim>(capacity: u64, attach: impl Fn(&Ring<V::Kind>)) {
-    let ring = V::options(capacity, 1 << 20).create().expect("create");
+    let ring = V::options(&Shape {
+        start: 1 << 20,
+        ..Shape::of(capacity)
+    })
+    .create()
+    .expect("create");
     let memory = Memory::of(&ring);
     let good: Vec<u64> = (0..memory.len())
         .step_by(8)

@@ -1,11 +1,10 @@
 //! The ends of broadcasts, used in every way while they are lied to.
 
-use super::{Outcome, Victim, deadline, had, joined, some_wait};
-use crate::cargo::Publisher;
-use crate::lies::enemy::Enemy;
+use super::enemy::Enemy;
+use super::{Outcome, Shape, Sides, Victim, deadline, had, joined, some_wait};
 use annulus::{
-    Backing, Broadcast, BroadcastRecords, Join, Laggards, Options, Reader, RecordProducer,
-    RecordReader, Resume, Ring,
+    Backing, Broadcast, BroadcastRecords, Join, Laggards, Options, Producer, Reader,
+    RecordProducer, RecordReader, Resume, Ring, Untrusted,
 };
 
 const SIZE: usize = 20;
@@ -30,7 +29,8 @@ fn some_laggards(enemy: &mut Enemy) -> Laggards {
 
 /// A broadcast of slots.
 pub struct OfSlots {
-    tx: Option<Publisher<[u8]>>,
+    sides: Sides,
+    tx: Option<Producer<[u8], Untrusted, Broadcast<[u8]>>>,
     readers: Vec<Reader<[u8]>>,
     out: [u8; SIZE],
 }
@@ -90,38 +90,50 @@ impl OfSlots {
 impl Victim for OfSlots {
     type Kind = Broadcast<[u8]>;
 
-    fn options(capacity: u64, start: u64) -> Options<Self::Kind> {
-        let options = annulus::broadcast("lies")
-            .backing(Backing::Memfd)
-            .slot_size(SIZE);
-        options.capacity(capacity).start_position(start).readers(4)
+    fn options(shape: &Shape) -> Options<Self::Kind> {
+        let options = annulus::broadcast("lies").slot_size(SIZE).readers(4);
+        let options = options.capacity(shape.capacity).parking(shape.parking);
+        options.backing(Backing::Memfd).start_position(shape.start)
     }
 
-    fn attach(ring: &Ring<Self::Kind>) -> Self {
-        Self {
-            tx: Some(ring.producer().expect("healed")),
-            readers: vec![
-                ring.reader(Join::Newest).expect("healed"),
-                ring.lossless_reader(Join::Oldest).expect("healed"),
-            ],
-            out: [0; SIZE],
+    fn attach(ring: &Ring<Self::Kind>, sides: Sides) -> Option<Self> {
+        let tx = match sides.produce() {
+            true => Some(had(ring.producer())?),
+            false => None,
+        };
+        let mut readers = Vec::new();
+        if sides.consume() {
+            readers.push(joined(ring.reader(Join::Newest))?);
+            readers.push(joined(ring.lossless_reader(Join::Oldest))?);
         }
+        Some(Self {
+            sides,
+            tx,
+            readers,
+            out: [0; SIZE],
+        })
     }
 
     fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
-        if self.tx.is_none() || self.readers.is_empty() {
+        let produce = self.sides.turn(enemy);
+        let ends = if produce {
+            usize::from(self.tx.is_some())
+        } else {
+            self.readers.len()
+        };
+        if ends == 0 {
             return Outcome::Over;
         }
-        let i = enemy.rng.below(self.readers.len() as u64) as usize;
+        let i = enemy.rng.below(ends as u64) as usize;
         match enemy.rng.below(64) {
-            0..=27 => self.produce(enemy),
-            28..=55 => self.consume(i, enemy),
+            0..=55 if produce => self.produce(enemy),
+            0..=55 => self.consume(i, enemy),
             56 => drop(ring.status().expect("the kernel answers")),
-            57 | 58 => {
+            57..=62 if produce => {
                 self.tx = None;
                 self.tx = had(ring.producer());
             }
-            59..=62 => {
+            57..=62 => {
                 let position = self.readers.swap_remove(i).position();
                 let join = some_join(enemy, position);
                 self.readers.extend(joined(match enemy.rng.below(2) {
@@ -129,7 +141,7 @@ impl Victim for OfSlots {
                     _ => ring.lossless_reader(join),
                 }));
             }
-            _ if enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
+            _ if produce && enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
             _ => {}
         }
         Outcome::Done
@@ -138,6 +150,7 @@ impl Victim for OfSlots {
 
 /// A broadcast of records.
 pub struct OfRecords {
+    sides: Sides,
     tx: Option<RecordProducer<BroadcastRecords>>,
     readers: Vec<RecordReader>,
     bytes: Vec<u8>,
@@ -195,40 +208,54 @@ impl OfRecords {
 impl Victim for OfRecords {
     type Kind = BroadcastRecords;
 
-    fn options(capacity: u64, start: u64) -> Options<Self::Kind> {
-        let options = annulus::broadcast_records("lies").backing(Backing::Memfd);
-        options
-            .capacity_bytes(capacity)
-            .start_position(start)
-            .readers(4)
+    fn options(shape: &Shape) -> Options<Self::Kind> {
+        let options = annulus::broadcast_records("lies").readers(4);
+        let options = options
+            .capacity_bytes(shape.capacity)
+            .parking(shape.parking);
+        let options = options.record_align(shape.align).backing(Backing::Memfd);
+        options.start_position(shape.start)
     }
 
-    fn attach(ring: &Ring<Self::Kind>) -> Self {
-        Self {
-            tx: Some(ring.producer().expect("healed")),
-            readers: vec![
-                ring.reader(Join::Newest).expect("healed"),
-                ring.lossless_reader(Join::Oldest).expect("healed"),
-            ],
+    fn attach(ring: &Ring<Self::Kind>, sides: Sides) -> Option<Self> {
+        let tx = match sides.produce() {
+            true => Some(had(ring.producer())?),
+            false => None,
+        };
+        let mut readers = Vec::new();
+        if sides.consume() {
+            readers.push(joined(ring.reader(Join::Newest))?);
+            readers.push(joined(ring.lossless_reader(Join::Oldest))?);
+        }
+        Some(Self {
+            sides,
+            tx,
+            readers,
             bytes: (0..=ring.max_record() + 1).map(|i| i as u8).collect(),
             out: Vec::new(),
-        }
+        })
     }
 
     fn operate(&mut self, ring: &Ring<Self::Kind>, enemy: &mut Enemy) -> Outcome {
-        if self.tx.is_none() || self.readers.is_empty() {
+        let produce = self.sides.turn(enemy);
+        let ends = if produce {
+            usize::from(self.tx.is_some())
+        } else {
+            self.readers.len()
+        };
+        if ends == 0 {
             return Outcome::Over;
         }
-        let i = enemy.rng.below(self.readers.len() as u64) as usize;
+        let i = enemy.rng.below(ends as u64) as usize;
         match enemy.rng.below(64) {
-            0..=27 => self.produce(enemy),
-            28..=55 => self.consume(i, enemy),
+            0..=55 if produce => self.produce(enemy),
+            0..=55 => self.consume(i, enemy),
             56 => drop(ring.status().expect("the kernel answers")),
-            57 | 58 => {
+            57..=62 if produce => {
                 self.tx = None;
                 self.tx = had(ring.producer());
             }
-            59..=62 => {
+            57..=62 => {
                 let position = self.readers.swap_remove(i).position();
                 let join = some_join(enemy, position);
                 self.readers.extend(joined(match enemy.rng.below(2) {
@@ -236,7 +263,7 @@ impl Victim for OfRecords {
                     _ => ring.lossless_reader(join),
                 }));
             }
-            _ if enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
+            _ if produce && enemy.rng.below(8) == 0 => self.tx.take().expect("checked").close(),
             _ => {}
         }
         Outcome::Done

@@ -1,10 +1,10 @@
-//! The ends of slots that many share, used in every way while they are lied to.
+//! The ends of slots from one or many to one or many, used in every way while they are lied to.
 
-use super::{Outcome, Victim, deadline, had, some_wait};
-use crate::lies::enemy::Enemy;
+use super::enemy::Enemy;
+use super::{Outcome, Shape, Sides, Victim, deadline, had, some_wait};
 use annulus::{
     Backing, Consumer, EndpointError, Mpmc, Mpsc, Options, Producer, Ring, SharedConsumer,
-    SharedProducer, SlotKind, Spmc, Untrusted,
+    SharedProducer, SlotKind, Spmc, Spsc, Untrusted,
 };
 
 const SIZE: usize = 20;
@@ -13,6 +13,7 @@ const SIZE: usize = 20;
 pub struct Between<K: Ends> {
     txs: Vec<K::Tx>,
     rxs: Vec<K::Rx>,
+    sides: Sides,
     out: [u8; SIZE],
 }
 
@@ -86,6 +87,7 @@ macro_rules! produces {
 
 produces!(SharedProducer<[u8]>, try_claim_many, std::mem::forget);
 produces!(Producer<[u8], Untrusted, Spmc<[u8]>>, try_claim_run, drop);
+produces!(Producer<[u8]>, try_claim_run, drop);
 
 macro_rules! consumes {
     ($rx:ty) => {
@@ -150,6 +152,13 @@ macro_rules! ends {
 }
 
 ends!(
+    Spsc,
+    Producer<[u8]>,
+    Consumer<[u8]>,
+    (1, 1),
+    annulus::spsc("lies")
+);
+ends!(
     Mpsc,
     SharedProducer<[u8]>,
     Consumer<[u8]>,
@@ -168,51 +177,61 @@ ends!(
 impl<K: Ends + SlotKind<Item = [u8]>> Victim for Between<K> {
     type Kind = K;
 
-    fn options(capacity: u64, start: u64) -> Options<K> {
+    fn options(shape: &Shape) -> Options<K> {
         let options = K::options().backing(Backing::Memfd).slot_size(SIZE);
-        options.capacity(capacity).start_position(start)
+        let options = options.capacity(shape.capacity).parking(shape.parking);
+        options.start_position(shape.start)
     }
 
-    fn attach(ring: &Ring<K>) -> Self {
+    fn attach(ring: &Ring<K>, sides: Sides) -> Option<Self> {
         let (producers, consumers) = K::ENDS;
-        Self {
-            txs: (0..producers)
-                .map(|_| K::tx(ring).expect("healed"))
-                .collect(),
-            rxs: (0..consumers)
-                .map(|_| K::rx(ring).expect("healed"))
-                .collect(),
+        let mut between = Self {
+            txs: Vec::new(),
+            rxs: Vec::new(),
+            sides,
             out: [0; SIZE],
+        };
+        for _ in 0..if sides.produce() { producers } else { 0 } {
+            between.txs.push(had(K::tx(ring))?);
         }
+        for _ in 0..if sides.consume() { consumers } else { 0 } {
+            between.rxs.push(had(K::rx(ring))?);
+        }
+        Some(between)
     }
 
     fn operate(&mut self, ring: &Ring<K>, enemy: &mut Enemy) -> Outcome {
-        if self.txs.is_empty() || self.rxs.is_empty() {
+        let produce = self.sides.turn(enemy);
+        let ends = if produce {
+            self.txs.len()
+        } else {
+            self.rxs.len()
+        };
+        if ends == 0 {
             return Outcome::Over;
         }
-        let t = enemy.rng.below(self.txs.len() as u64) as usize;
-        let r = enemy.rng.below(self.rxs.len() as u64) as usize;
+        let i = enemy.rng.below(ends as u64) as usize;
         let bytes: [u8; SIZE] = std::array::from_fn(|_| enemy.rng.next() as u8);
         let op = enemy.rng.below(7);
         match enemy.rng.below(64) {
-            0..=27 => self.txs[t].operate(op, &bytes, enemy),
-            28..=55 => self.rxs[r].operate(op, &mut self.out, enemy),
+            0..=55 if produce => self.txs[i].operate(op, &bytes, enemy),
+            0..=55 => self.rxs[i].operate(op, &mut self.out, enemy),
             56 | 57 => {
                 let status = ring.status().expect("the kernel answers");
                 assert!(status.len <= status.capacity, "{status:?}");
             }
-            58 | 59 => {
-                drop(self.txs.swap_remove(t));
+            58..=62 if produce => {
+                drop(self.txs.swap_remove(i));
                 self.txs.extend(had(K::tx(ring)));
             }
-            60..=62 => {
-                drop(self.rxs.swap_remove(r));
+            58..=62 => {
+                drop(self.rxs.swap_remove(i));
                 self.rxs.extend(had(K::rx(ring)));
             }
             _ if enemy.rng.below(8) == 0 => {
-                match enemy.rng.below(2) {
-                    0 => self.txs.swap_remove(t).close(),
-                    _ => self.rxs.swap_remove(r).close(),
+                match produce {
+                    true => self.txs.swap_remove(i).close(),
+                    false => self.rxs.swap_remove(i).close(),
                 }
                 return Outcome::Over;
             }
