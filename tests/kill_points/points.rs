@@ -131,7 +131,11 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
             failures: 0,
         };
         stage.renew(operation);
-        let most = if points == 0 || points > FEW { LONGEST } else { LONG };
+        let most = if points == 0 || points > FEW {
+            LONGEST
+        } else {
+            LONG
+        };
         let stretches = kill_at(stage, operation, &mut tally, "looked at", |victim, acts| {
             (Reached::End, victim.look(most, acts))
         });
