@@ -79,10 +79,27 @@ impl<K: Queue> Queues<'_, K> {
     fn send(&mut self, n: u64) {
         for _ in 0..n {
             let note = Note::new(Id::new(HERE, self.next));
-            self.tx()
-                .push_until(&note, Wait::park(), soon())
-                .expect("room");
+            let until = soon();
+            loop {
+                let look = Instant::now() + LOOK;
+                match self.tx().push_until(&note, Wait::park(), look) {
+                    Ok(()) => break,
+                    Err(PushError::TimedOut) if Instant::now() < until => self.look(),
+                    Err(e) => panic!("to survivors: {e}"),
+                }
+            }
             self.next += 1;
+        }
+    }
+
+    /// The surviving consumer looks whether there is something: only consumers clear up behind the dead, and producers
+    /// may be waiting for that.
+    fn look(&mut self) {
+        if let Some(rx) = &mut self.rx
+            && let Ok(note) = rx.pop_until(Wait::park(), Instant::now() + LOOK)
+        {
+            let again = rx.redelivered();
+            self.early.push((note.whole(), again));
         }
     }
 
@@ -239,11 +256,20 @@ impl<K: Queue> Queues<'_, K> {
         self.next += 2;
         for (turn, id) in ids.into_iter().enumerate() {
             let note = Note::new(id);
-            let sent = match &mut tx {
-                Some(tx) if turn == 0 => tx.push_until(&note, Wait::park(), soon()),
-                _ => self.tx().push_until(&note, Wait::park(), soon()),
-            };
-            assert_eq!(sent, Ok(()), "to newcomers");
+            let until = soon();
+            loop {
+                let look = Instant::now() + LOOK;
+                let sent = match &mut tx {
+                    Some(tx) if turn == 0 => tx.push_until(&note, Wait::park(), look),
+                    _ => self.tx().push_until(&note, Wait::park(), look),
+                };
+                match sent {
+                    Ok(()) => break,
+                    Err(PushError::TimedOut) if Instant::now() < until => self.look(),
+                    Err(e) => panic!("to newcomers: {e}"),
+                }
+            }
+            assert_eq!(self.early, [], "nothing comes late");
             let got = match &mut rx {
                 Some(rx) if turn == 1 => rx.pop_until(Wait::park(), soon()),
                 _ => self.rx().pop_until(Wait::park(), soon()),
@@ -446,6 +472,7 @@ impl<K: Queue> Stage for Queues<'_, K> {
                 self.send(2);
             }
         }
+        got.append(&mut self.early);
         let last = (Id::new(HERE, self.next - 1), false);
         self.collect(&mut got, |got| got.contains(&last), |_| false);
         self.balance(operation, reached, &got);
