@@ -2,7 +2,8 @@
 //! `tests/mutants.rs`. They are compiled together, once.
 //!
 //! A copy is the shipped `layout`, `ring` and `wait` and this crate's own files, laid out as here, with
-//! `crate::` made to mean the copy. A mutant whose text is not found as it should be is listed as stale instead:
+//! `crate::` made to mean the copy. Mutants that differ in an ordering or leave out a statement share copies and are
+//! switched on by name. A mutant whose text is not found as it should be is listed as stale instead:
 //! the test then fails, the models still run.
 
 use std::fmt::Write as _;
@@ -85,22 +86,17 @@ fn main() {
     ] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
     }
-    let mut modules = String::new();
-    let mut arms = String::new();
-    let mut stale = String::new();
-    for mutant in mutants::all() {
-        match make(mutant, repository, &out) {
-            Ok(module) => {
-                modules += &module;
-                let (name, (file, model)) = (mutant.name, mutant.model);
-                writeln!(
-                    arms,
-                    "        {name:?} => {name}::models::{file}::{model}(),"
-                )
-                .expect("a string takes everything");
+    let (mut modules, mut arms, mut stale) = (String::new(), String::new(), String::new());
+    for copy in copies(repository) {
+        let (module, failed) = copy.make(repository, &out);
+        modules += &module;
+        for mutant in &copy.mutants {
+            let (name, (file, model), of) = (mutant.name, mutant.model, &copy.name);
+            match failed.iter().find(|(failed, _)| *failed == name) {
+                None => writeln!(arms, "        {name:?} => {of}::models::{file}::{model}(),"),
+                Some((_, why)) => writeln!(stale, "    ({name:?}, {why:?}),"),
             }
-            Err(why) => writeln!(stale, "    ({:?}, {why:?}),", mutant.name)
-                .expect("a string takes everything"),
+            .expect("a string takes everything");
         }
     }
     let all = format!(
@@ -117,74 +113,139 @@ fn run(mutant: &str) {{
     fs::write(out.join("mutants.rs"), all).expect("OUT_DIR can be written");
 }
 
-/// Writes the copy; gives the module that takes it in.
-fn make(mutant: &Mutant, repository: &Path, out: &Path) -> Result<String, String> {
-    let copy = out.join(mutant.name);
-    let model = format!("loom-tests/src/models/{}.rs", mutant.model.0);
-    let read = |file: &str| {
-        let from = repository.join(file);
-        fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))
-    };
-    let of_model = read(&model)?;
-    let needs = |part: &&Part| of_model.contains(&format!("{}::", part.rig));
-    let (with, without): (Vec<&Part>, Vec<&Part>) = PARTS.iter().partition(needs);
-    let mut spoilt = false;
-    let files = SHIPPED.iter().flat_map(|dir| sources(repository, dir));
-    let ours = OURS.map(String::from).into_iter();
-    let all = files
-        .chain(ours)
-        .chain(with.iter().map(|part| part.rig_file()))
-        .chain([model.clone()])
-        .filter(|file| !without.iter().any(|part| part.has(file)));
-    for file in all {
-        let mut text = read(&file)?;
-        if file == "src/ring/mod.rs" {
-            text = without.iter().fold(text, |text, part| part.strip(&text));
+/// A copy of the protocols, spoilt for good by one mutant, or with switches for many.
+struct Copy {
+    name: String,
+    mutants: Vec<&'static Mutant>,
+    switches: bool,
+}
+
+/// What a repository holds under `file`.
+fn read(repository: &Path, file: &str) -> Result<String, String> {
+    let from = repository.join(file);
+    fs::read_to_string(&from).map_err(|e| format!("{}: {e}", from.display()))
+}
+
+/// The parts that the model of `mutant` needs, as bits.
+fn parts_of(mutant: &Mutant, repository: &Path) -> u32 {
+    let model = read(repository, &model_file(mutant)).unwrap_or_default();
+    let needs = |part: &Part| model.contains(&format!("{}::", part.rig));
+    (0..)
+        .zip(&PARTS)
+        .fold(0, |bits, (i, part)| bits | u32::from(needs(part)) << i)
+}
+
+fn model_file(mutant: &Mutant) -> String {
+    format!("loom-tests/src/models/{}.rs", mutant.model.0)
+}
+
+/// One copy for all mutants that can be switched at run time and need the same parts, one for each of the others:
+/// compiling them is what takes time.
+fn copies(repository: &Path) -> Vec<Copy> {
+    let mut copies: Vec<Copy> = Vec::new();
+    for mutant in mutants::all() {
+        let text = read(repository, mutant.file).unwrap_or_default();
+        let switches = spoil(&text, mutant, true).is_ok();
+        let name = match switches {
+            true => format!("switched_{}", parts_of(mutant, repository)),
+            false => mutant.name.to_owned(),
+        };
+        match copies.iter_mut().find(|copy| copy.name == name) {
+            Some(copy) => copy.mutants.push(mutant),
+            None => copies.push(Copy {
+                name,
+                mutants: vec![mutant],
+                switches,
+            }),
         }
-        if file == mutant.file {
-            text = spoil(&text, mutant)?;
-            spoilt = true;
+    }
+    copies
+}
+
+impl Copy {
+    /// The files of this copy, but for those that it does without.
+    fn files(&self, repository: &Path) -> (Vec<String>, Vec<&'static Part>) {
+        let bits = parts_of(self.mutants[0], repository);
+        let (with, without): (Vec<_>, Vec<_>) =
+            (0..).zip(&PARTS).partition(|(i, _)| bits & 1 << i != 0);
+        let without: Vec<&Part> = without.into_iter().map(|(_, part)| part).collect();
+        let mut all: Vec<String> = (SHIPPED.iter())
+            .flat_map(|dir| sources(repository, dir))
+            .chain(OURS.map(String::from))
+            .chain(with.iter().map(|(_, part)| part.rig_file()))
+            .chain(self.mutants.iter().map(|mutant| model_file(mutant)))
+            .filter(|file| !without.iter().any(|part| part.has(file)))
+            .collect();
+        all.sort();
+        all.dedup();
+        (all, without)
+    }
+
+    /// Writes the copy; gives the module that takes it in, and the mutants that could not be made.
+    fn make(&self, repository: &Path, out: &Path) -> (String, Vec<(&'static str, String)>) {
+        let copy = out.join(&self.name);
+        let (files, without) = self.files(repository);
+        let mut failed = Vec::new();
+        for mutant in self
+            .mutants
+            .iter()
+            .filter(|m| !files.iter().any(|file| file == m.file))
+        {
+            failed.push((
+                mutant.name,
+                format!("{} is not part of a copy", mutant.file),
+            ));
         }
-        // The shipped files' own tests run on real atomics.
-        text = text.replace("#[cfg(test)]", "#[cfg(any())]");
-        text = text.replace("crate::", &format!("crate::{}::", mutant.name));
-        let to = copy.join(&file);
-        fs::create_dir_all(to.parent().expect("a file lies somewhere"))
-            .map_err(|e| e.to_string())?;
-        fs::write(&to, text).map_err(|e| e.to_string())?;
+        for file in &files {
+            let mut text = read(repository, file).expect("a file that was just listed");
+            if file == "src/ring/mod.rs" {
+                text = without.iter().fold(text, |text, part| part.strip(&text));
+            }
+            for mutant in self.mutants.iter().filter(|mutant| mutant.file == file) {
+                match spoil(&text, mutant, self.switches) {
+                    Ok(spoilt) => text = spoilt,
+                    Err(why) => failed.push((mutant.name, why)),
+                }
+            }
+            // The shipped files' own tests run on real atomics.
+            text = text.replace("#[cfg(test)]", "#[cfg(any())]");
+            text = text.replace("crate::", &format!("crate::{}::", self.name));
+            text = text.replace(SWITCH, "crate::is_chosen");
+            let to = copy.join(file);
+            fs::create_dir_all(to.parent().expect("a file lies somewhere"))
+                .and_then(|()| fs::write(&to, text))
+                .expect("OUT_DIR can be written");
+        }
+        (self.module(&copy, &files), failed)
     }
-    if !spoilt {
-        return Err(format!("{} is not part of a copy", mutant.file));
-    }
-    let at = |file: &str| copy.join(file).display().to_string();
-    let rigs: String = with
-        .iter()
-        .map(|part| format!("#[path = {:?}] mod {};", at(&part.rig_file()), part.rig))
-        .collect();
-    Ok(format!(
-        "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks)]
+
+    /// The module of the copy in `copy` that consists of `files`.
+    fn module(&self, copy: &Path, files: &[String]) -> String {
+        let at = |file: &str| copy.join(file).display().to_string();
+        let modules = |from: &'static str| -> String {
+            let names = files.iter().filter_map(|file| {
+                let name = file.strip_prefix(from)?.strip_suffix(".rs")?;
+                (!name.contains('/')).then_some((file, name))
+            });
+            names
+                .map(|(file, name)| format!("#[path = {:?}] pub mod {name};", at(file)))
+                .collect()
+        };
+        let ours = modules("loom-tests/src/");
+        let models = modules("loom-tests/src/models/");
+        format!(
+            "#[allow(warnings, clippy::all, clippy::undocumented_unsafe_blocks)]
 mod {name} {{
-    #[path = {layout:?}] mod layout;
-    #[path = {rig:?}] mod rig;
-    {rigs}
-    #[path = {sync:?}] mod sync;
-    #[path = {bells:?}] mod bells;
-    #[path = {table:?}] mod table;
+    {ours}
     #[path = {ring:?}] mod ring;
     #[path = {wait:?}] mod wait;
-    pub mod models {{ #[path = {model:?}] pub mod {file}; }}
+    pub mod models {{ {models} }}
 }}\n",
-        name = mutant.name,
-        file = mutant.model.0,
-        layout = at(OURS[0]),
-        rig = at(OURS[1]),
-        sync = at(OURS[2]),
-        bells = at(OURS[3]),
-        table = at(OURS[4]),
-        ring = at("src/ring/mod.rs"),
-        wait = at("src/wait/mod.rs"),
-        model = at(&model),
-    ))
+            name = self.name,
+            ring = at("src/ring/mod.rs"),
+            wait = at("src/wait/mod.rs"),
+        )
+    }
 }
 
 /// The Rust files under `dir`.
@@ -202,8 +263,33 @@ fn sources(repository: &Path, dir: &str) -> Vec<String> {
     found
 }
 
-/// Makes the mutant's edits, each in its place and exactly once.
-fn spoil(text: &str, mutant: &Mutant) -> Result<String, String> {
+/// What asks at run time whether a mutant is the one to run, until the copy has a name.
+const SWITCH: &str = "@is_chosen@";
+
+/// What stands for `old` where `name` is to be switched on and off: another ordering, or a statement left out. `None`
+/// for any other edit.
+fn switched(name: &str, (old, new): (&str, &str), before: &str) -> Option<String> {
+    let is_ordering = |text: &str| {
+        let text = text.strip_prefix("crate::sync::Ordering::").unwrap_or(text);
+        ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"].contains(&text)
+    };
+    let is_statement = (old.ends_with(';') || old.ends_with('}'))
+        && !old.contains("let ")
+        && before.trim_end().ends_with([';', '{', '}']);
+    if is_ordering(old) && is_ordering(new) && !before.ends_with(':') {
+        Some(format!(
+            "(if {SWITCH}({name:?}) {{ {new} }} else {{ {old} }})"
+        ))
+    } else if new.is_empty() && is_statement {
+        Some(format!("if !{SWITCH}({name:?}) {{ {old} }}"))
+    } else {
+        None
+    }
+}
+
+/// Makes the mutant's edits, each in its place and exactly once; in such a way that they can be switched, if
+/// `switches`.
+fn spoil(text: &str, mutant: &Mutant, switches: bool) -> Result<String, String> {
     let is_comment = |line: &&str| line.trim_start().starts_with("//");
     let mut text: String = text
         .lines()
@@ -225,7 +311,11 @@ fn spoil(text: &str, mutant: &Mutant) -> Result<String, String> {
         if hit.end > end {
             return Err(format!("`{old}` runs out of `{}`", mutant.place));
         }
-        text.replace_range(hit.clone(), new);
+        let to = match switches {
+            true => switched(mutant.name, (&text[hit.clone()], new), &text[..hit.start]),
+            false => Some((*new).to_owned()),
+        };
+        text.replace_range(hit.clone(), &to.ok_or("cannot be switched")?);
     }
     Ok(text)
 }

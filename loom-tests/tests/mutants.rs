@@ -10,12 +10,18 @@ mod table;
 include!(concat!(env!("OUT_DIR"), "/mutants.rs"));
 
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use table::{Fate, Mutant};
 
 /// Names the one mutant a child process is to run.
 const ONE: &str = "ANNULUS_MUTANT";
+
+/// Whether `mutant` is the one to run; asked by the copies that several share.
+fn is_chosen(mutant: &str) -> bool {
+    static CHOSEN: OnceLock<String> = OnceLock::new();
+    CHOSEN.get_or_init(|| std::env::var(ONE).unwrap_or_default()) == mutant
+}
 
 /// Not a test by itself: what the child processes run. Without a name it has nothing to do.
 #[test]
