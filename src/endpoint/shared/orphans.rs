@@ -17,6 +17,8 @@ const PAUSE_NS: u64 = 10_000_000;
 /// How often and how long a new consumer that needs the admin token waits for it. Nobody holds it for long.
 const ADMIN_TRIES: u32 = 200;
 const ADMIN_PAUSE: Duration = Duration::from_micros(500);
+/// How often it looks for a place.
+const SEAT_TRIES: u32 = 20;
 
 /// A consumer's memory of looking for orphans.
 #[derive(Debug)]
@@ -48,6 +50,21 @@ pub(crate) fn estate_of(
 
 /// Takes a seat among the consumers, and if there is none but those of the dead, one with what its owner had in hand.
 pub(super) fn take_seat(
+    segment: &Segment,
+    regions: &Regions,
+    lane: &Lane<'_>,
+) -> Result<(Seat, Run), EndpointError> {
+    for _ in 1..SEAT_TRIES {
+        match try_take_seat(segment, regions, lane) {
+            // Somebody may have had the token of a dead one's place in hand for a moment, to clear up.
+            Err(EndpointError::NoPlace { .. }) => std::thread::sleep(ADMIN_PAUSE),
+            other => return other,
+        }
+    }
+    try_take_seat(segment, regions, lane)
+}
+
+fn try_take_seat(
     segment: &Segment,
     regions: &Regions,
     lane: &Lane<'_>,
