@@ -17,8 +17,8 @@ const PAUSE_NS: u64 = 10_000_000;
 /// How often and how long a new consumer that needs the admin token waits for it. Nobody holds it for long.
 const ADMIN_TRIES: u32 = 200;
 const ADMIN_PAUSE: Duration = Duration::from_micros(500);
-/// How often it looks for a place.
-const SEAT_TRIES: u32 = 20;
+/// How long it looks for a place: less than it waits for the admin token, so that it does that once.
+const SEAT_NS: u64 = 50_000_000;
 
 /// A consumer's memory of looking for orphans.
 #[derive(Debug)]
@@ -54,14 +54,16 @@ pub(super) fn take_seat(
     regions: &Regions,
     lane: &Lane<'_>,
 ) -> Result<(Seat, Run), EndpointError> {
-    for _ in 1..SEAT_TRIES {
+    let until = clock::monotonic_ns().saturating_add(SEAT_NS);
+    loop {
         match try_take_seat(segment, regions, lane) {
             // Somebody may have had the token of a dead one's place in hand for a moment, to clear up.
-            Err(EndpointError::NoPlace { .. }) => std::thread::sleep(ADMIN_PAUSE),
+            Err(EndpointError::NoPlace { .. }) if clock::monotonic_ns() < until => {
+                std::thread::sleep(ADMIN_PAUSE);
+            }
             other => return other,
         }
     }
-    try_take_seat(segment, regions, lane)
 }
 
 fn try_take_seat(
