@@ -139,6 +139,13 @@ fn joins_as_the_producer<K: Cast>(place: &Place, mark: &dyn Fn()) {
     drop(tx);
 }
 
+fn repairs<K: Cast>(place: &Place, mark: &dyn Fn()) {
+    let ring = place.open::<K>("");
+    mark();
+    ring.repair().expect("repaired");
+    mark();
+}
+
 /// What producers do.
 fn publishing<K: Cast<Tx: Interrupt>>() -> Vec<Operation> {
     let join: Work = joins_as_the_producer::<K>;
@@ -187,6 +194,10 @@ fn publishing<K: Cast<Tx: Interrupt>>() -> Vec<Operation> {
         Operation {
             dead: Dead::Producer,
             ..publishes("join after a dead producer", 0, join)
+        },
+        Operation {
+            dead: Dead::Producer,
+            ..publishes("repair after a dead producer", 0, repairs::<K>)
         },
         publishes("leave as the producer", 0, leave),
         Operation {
@@ -273,6 +284,10 @@ fn reading<K: Cast>() -> Vec<Operation> {
         hears("leave, lossy", |place, mark| {
             leaves::<K>(place, mark, false)
         }),
+        Operation {
+            dead: Dead::Reader,
+            ..hears("repair after a dead reader", repairs::<K>)
+        },
         hears("sleep on an empty ring", nap),
         Operation {
             peer: Peer::Acts,

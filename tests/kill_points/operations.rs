@@ -158,6 +158,13 @@ fn joins_as_a_consumer<K: Queue>(place: &Place, _: u64, mark: &dyn Fn()) {
     drop(rx);
 }
 
+fn repairs<K: Queue>(place: &Place, _: u64, mark: &dyn Fn()) {
+    let ring = place.open::<K>("");
+    mark();
+    ring.repair().expect("repaired");
+    mark();
+}
+
 /// Sending.
 fn sending<K: Queue>() -> Vec<Operation> {
     vec![
@@ -359,44 +366,62 @@ fn repairing<K: Queue>() -> Vec<Operation> {
     let pop: Work = |place, _, mark| {
         with_rx::<K>(place, mark, |rx| while rx.try_pop().is_err() {});
     };
-    let mut all = vec![Operation {
+    let left_by_consumer = |operation| Operation {
         dead: Some((Side::Consumer, holds::<K>)),
         hand: if K::MANY.1 { HELD } else { 0 },
-        // There is no place but that of the dead one.
-        places: 2,
-        ..takes(
-            "join and inherit from a dead consumer",
-            0,
-            joins_as_a_consumer::<K>,
-        )
-    }];
+        ..operation
+    };
+    let left_by_producer = |operation| Operation {
+        dead: Some((Side::Producer, claims::<K>)),
+        ..operation
+    };
+    let mut all = vec![
+        Operation {
+            // There is no place but that of the dead one.
+            places: 2,
+            ..left_by_consumer(takes(
+                "join and inherit from a dead consumer",
+                0,
+                joins_as_a_consumer::<K>,
+            ))
+        },
+        left_by_consumer(takes("repair after a dead consumer", 0, repairs::<K>)),
+        left_by_producer(sends("repair after a dead producer", 0, repairs::<K>)),
+    ];
     // Records are cleared away by their consumer alone.
     if !(K::MANY.0 && K::RECORDS) {
         all.push(Operation {
-            dead: Some((Side::Producer, claims::<K>)),
             places: 2,
-            ..sends(
+            ..left_by_producer(sends(
                 "join in the place of a dead producer",
                 0,
                 joins_as_a_producer::<K>,
-            )
+            ))
         });
     }
     if K::MANY.0 {
-        all.push(Operation {
+        let before_messages = |operation| Operation {
             before: Before::Messages(2),
-            dead: Some((Side::Producer, claims::<K>)),
             dead_first: true,
-            ..takes("clear away what a dead producer had claimed", 1, pop)
-        });
+            ..left_by_producer(operation)
+        };
+        all.push(before_messages(takes(
+            "clear away what a dead producer had claimed",
+            1,
+            pop,
+        )));
+        // Nobody consumes meanwhile, where there is one consumer.
+        all.push(before_messages(takes(
+            "repair what a dead producer had claimed",
+            0,
+            repairs::<K>,
+        )));
     }
     if K::MANY.1 {
         all.push(Operation {
             // No others, which it would take first.
             before: Before::Messages(HELD),
-            dead: Some((Side::Consumer, holds::<K>)),
-            hand: HELD,
-            ..takes("take over what a dead consumer had in hand", 1, pop)
+            ..left_by_consumer(takes("take over what a dead consumer had in hand", 1, pop))
         });
     }
     all
