@@ -36,8 +36,8 @@
 //! An inherited end is of no use in the child, and dropping it there does nothing. Take ends after the fork.
 //!
 //! For this, the first call of a process that takes an end (`producer`, `consumer`, `reader`, `lossless_reader` of a
-//! [`Ring`]) installs handlers with `pthread_atfork`; a process that only opens or looks at rings has none. In the child
-//! they close descriptors and do nothing else. There are no signal handlers and no threads.
+//! [`Ring`]) or repairs a ring installs handlers with `pthread_atfork`; a process that only opens or looks at rings has
+//! none. In the child they close descriptors and do nothing else. There are no signal handlers and no threads.
 //!
 //! | how a child is made | what it has of its parent's ends |
 //! |---|---|

@@ -8,6 +8,7 @@
 //! Why pairs: a value that was put together by 8-byte stores and is then moved on by 16-byte loads, as
 //! compilers do, stalls the processor once per load (store forwarding fails). Pairs forward.
 
+#[cfg(target_arch = "x86_64")]
 use super::processor::{LongCopy, habits};
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
@@ -15,7 +16,7 @@ use crate::sync::{AtomicU64, Ordering::Relaxed};
 const WORD: usize = 8;
 /// Bytes of a pair of words.
 const PAIR: usize = 2 * WORD;
-/// Longer copies go by what the processor does best; see [`LongCopy`].
+/// Longer copies go by what the processor does best; see [`LongCopy`](super::processor::LongCopy).
 #[cfg(any(target_arch = "x86_64", test))]
 const BULK: usize = 512;
 

@@ -24,6 +24,7 @@ pub(super) struct Habits {
     /// producers that exchange against a consumer that does not, and in broadcasts.
     pub(super) eager: bool,
     /// See [`LongCopy`].
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) long_copy: LongCopy,
 }
 
