@@ -5,6 +5,8 @@
 //! milliseconds, and are only given because the machine may have other work), all messages must be accounted for, and
 //! newcomers must be able to attach and exchange messages. The next victim is led one instruction further.
 //!
+//! Kinds of rings take turns on the processors there are.
+//!
 //! | variable | meaning | unless set |
 //! |---|---|---|
 //! | `ANNULUS_POINTS` | how many instructions of each operation somebody is killed at, or `all` | 2 |
@@ -32,11 +34,11 @@ use annulus::{
 };
 use common::child::{self, Child};
 use common::kinds::{Place, Sort, role};
+use common::number_from_env;
 use common::page::Page;
 use common::payload::Note;
 use common::rng::{self, SeedOnFailure};
 use common::spec::Via;
-use common::{alone, number_from_env};
 
 #[test]
 fn a_child_plays_the_role_it_was_given() {
@@ -61,7 +63,7 @@ const PLACES: [(&str, Via, WaitBackend); 3] = [
 
 /// Kills ends of rings of the kind `K` in each place, and keeps the record.
 fn killed_everywhere<K: Sort>(kind: &str, capacity: u64) {
-    let _quiet = alone();
+    let (processor, _taken) = points::processor();
     let seed = rng::seed();
     let _told = SeedOnFailure(seed);
     let points = match std::env::var("ANNULUS_POINTS").as_deref() {
@@ -75,6 +77,7 @@ fn killed_everywhere<K: Sort>(kind: &str, capacity: u64) {
         let _gone = place.cleanup();
         let page = Page::new(4);
         let args = place.args().with("seed", seed).with("points", points);
+        let args = args.with("processor", processor);
         let args = args.with("page", page.path().to_str().expect("text"));
         let mut child = Child::start(&role::<K>("lead"), args);
         loop {

@@ -5,7 +5,8 @@ use crate::common::rng::Rng;
 use crate::trace::{END, Reached, Stretch, Traced, Way};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 /// Where everything is killed, an operation of more instructions than this is killed at every second or third.
 const MOST: usize = 6_000;
@@ -122,7 +123,7 @@ fn sample(stretches: &[Stretch], n: u64, rng: &mut Rng) -> Vec<Way> {
 
 /// In a role: kills somebody at each place of each operation, or at some, and reports what came of it.
 pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Operation]) {
-    stay_here();
+    stay_on(args.number("processor") as usize);
     let (points, mut rng) = (args.number("points"), Rng::new(args.number("seed")));
     for operation in operations {
         let began = Instant::now();
@@ -185,12 +186,38 @@ pub fn is_wanted(args: &Args, name: &str) -> bool {
 }
 
 /// Keeps this process and those it starts on one processor: whoever leads and whoever is led take turns.
-fn stay_here() {
+fn stay_on(processor: usize) {
     // SAFETY: plain integers, for which zero is a value.
     let mut here: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: a live set, and the number of a processor there is.
     unsafe {
-        libc::CPU_SET(libc::sched_getcpu() as usize, &mut here);
+        libc::CPU_SET(processor, &mut here);
         libc::sched_setaffinity(0, size_of_val(&here), &here);
+    }
+}
+
+/// A processor that nobody else of this binary leads a victim on, until what is returned with it is dropped.
+pub fn processor() -> (usize, MutexGuard<'static, ()>) {
+    static TAKEN: [Mutex<()>; libc::CPU_SETSIZE as usize] =
+        [const { Mutex::new(()) }; libc::CPU_SETSIZE as usize];
+    // SAFETY: plain integers, for which zero is a value.
+    let mut ours: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a live set of the size given.
+    let got = unsafe { libc::sched_getaffinity(0, size_of_val(&ours), &mut ours) };
+    assert_eq!(got, 0, "the kernel knows where this may run");
+    loop {
+        for (processor, taken) in TAKEN.iter().enumerate() {
+            // SAFETY: a live set, and a number below its size.
+            if unsafe { !libc::CPU_ISSET(processor, &ours) } {
+                continue;
+            }
+            match taken.try_lock() {
+                Ok(free) => return (processor, free),
+                // A test that failed has said so itself.
+                Err(TryLockError::Poisoned(free)) => return (processor, free.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
