@@ -349,6 +349,28 @@ fn after_the_close_of_one_consumer_the_others_drain_what_is_there() {
     assert!(matches!(ring.producer(), Err(EndpointError::Closed)));
 }
 
+/// Also while a third one has a message in hand, which would come again if it died.
+#[test]
+fn what_is_closed_stays_closed_for_consumers_that_look_at_the_same_time() {
+    let ring = between(1, 3, 8);
+    let mut tx = ring.producer().expect("a place");
+    let mut slow = ring.consumer().expect("a place");
+    tx.try_push(&1).expect("room");
+    let sample = slow.try_sample().expect("a message");
+    tx.close();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let mut rx = ring.consumer().expect("a place");
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    assert_eq!(rx.try_pop(), Err(TryPopError::Closed));
+                }
+            });
+        }
+    });
+    assert_eq!(sample.read(), 1);
+}
+
 #[test]
 fn no_claim_comes_after_a_close_and_those_before_it_are_drained() {
     let ring = between(3, 2, 8);

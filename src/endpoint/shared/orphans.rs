@@ -160,8 +160,10 @@ impl Orphans {
         }
         self.next_ns = clock.saturating_add(PAUSE_NS);
         self.waiting = false;
-        let unfinished = |i| self.is_unfinished(lane, control, i, mine);
-        if !(0..self.consumers.places()).any(unfinished) {
+        // What the living have in hand is theirs, and nothing to wait for.
+        let left =
+            |i| self.is_unfinished(lane, control, i, mine) && self.consumers.is_dead_active(i);
+        if !(0..self.consumers.places()).any(left) {
             return Run::NONE;
         }
         // Of several who would take over the same message, one at a time.
