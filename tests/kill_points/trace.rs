@@ -15,12 +15,12 @@ pub enum Reached {
     End,
 }
 
-/// How far to lead a process: through so many system calls, then up to the first time that it comes to an instruction,
-/// then by so many instructions.
+/// How far to lead a process: through so many system calls, then until it has come to an instruction so many times, then
+/// by so many instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     pub calls: u64,
-    pub address: Option<u64>,
+    pub address: Option<(u64, u64)>,
     pub steps: u64,
 }
 
@@ -142,26 +142,36 @@ impl Traced {
         self.go(libc::PTRACE_SYSCALL)
     }
 
-    /// Runs up to the instruction at `address`, or to the next system call if it does not come there.
-    fn run_to(&self, address: u64) -> Reached {
-        // SAFETY: our own child, which stands still for us; its text is its own copy.
-        let (word, set) = unsafe {
-            let word = libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid, address, 0);
-            let stop = word & !0xff | BREAK;
-            let set = libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, stop);
-            (word, set)
-        };
-        assert_eq!(set, 0, "a traced process can be written to");
-        if self.go(libc::PTRACE_SYSCALL) == Reached::End {
-            return Reached::End;
-        }
-        let mut registers = self.registers();
-        // SAFETY: as above; a live buffer of the right type.
-        unsafe {
-            libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, word);
-            if registers.rip == address + 1 {
-                registers.rip = address;
-                libc::ptrace(libc::PTRACE_SETREGS, self.pid, 0, &raw const registers);
+    /// Runs until it has come to the instruction at `address` so many `times`, or to the next system call if that is
+    /// before.
+    fn run_to(&self, address: u64, times: u64) -> Reached {
+        for turn in 0..times {
+            if turn > 0 && self.go(libc::PTRACE_SINGLESTEP) == Reached::End {
+                return Reached::End;
+            }
+            // SAFETY: our own child, which stands still for us; its text is its own copy.
+            let (word, set) = unsafe {
+                let word = libc::ptrace(libc::PTRACE_PEEKTEXT, self.pid, address, 0);
+                let stop = word & !0xff | BREAK;
+                let set = libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, stop);
+                (word, set)
+            };
+            assert_eq!(set, 0, "a traced process can be written to");
+            if self.go(libc::PTRACE_SYSCALL) == Reached::End {
+                return Reached::End;
+            }
+            let mut registers = self.registers();
+            let there = registers.rip == address + 1;
+            // SAFETY: as above; a live buffer of the right type.
+            unsafe {
+                libc::ptrace(libc::PTRACE_POKETEXT, self.pid, address, word);
+                if there {
+                    registers.rip = address;
+                    libc::ptrace(libc::PTRACE_SETREGS, self.pid, 0, &raw const registers);
+                }
+            }
+            if !there {
+                break;
             }
         }
         Reached::Place
@@ -174,8 +184,8 @@ impl Traced {
                 return Reached::End;
             }
         }
-        if let Some(address) = way.address
-            && self.run_to(address) == Reached::End
+        if let Some((address, times)) = way.address
+            && self.run_to(address, times) == Reached::End
         {
             return Reached::End;
         }
