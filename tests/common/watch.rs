@@ -24,21 +24,35 @@ const LIMIT: Duration = Duration::from_millis(200);
 /// What was heard of a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silences {
-    /// The longest silence, and the longest part of one that was not for want of a processor.
+    /// The longest silence, and the longest part of one that was not for want of a processor or of an end that was being
+    /// replaced.
     pub longest: Duration,
     pub own: Duration,
     /// How many were longer than 200 ms, and of how many the part that was not for want of a processor.
     pub over: u64,
     pub own_over: u64,
+    /// The longest that was not for want of a processor, but perhaps of an end that was being replaced.
+    pub idle: Duration,
 }
 
 impl Silences {
+    fn note(&mut self, [lasted, idle, own]: [Duration; 3]) {
+        self.add(Self {
+            longest: lasted,
+            own,
+            over: u64::from(lasted > LIMIT),
+            own_over: u64::from(own > LIMIT),
+            idle,
+        });
+    }
+
     /// With those of another stream.
     pub fn add(&mut self, other: Self) {
         self.longest = self.longest.max(other.longest);
         self.own = self.own.max(other.own);
         self.over += other.over;
         self.own_over += other.own_over;
+        self.idle = self.idle.max(other.idle);
     }
 }
 
@@ -128,40 +142,76 @@ struct Silence {
     /// How late this thread was woken meanwhile.
     late: Duration,
     /// What the kernel said when it had lasted a while.
-    delays: Option<(HashMap<u32, u64>, Duration)>,
+    before: Option<(HashMap<u32, u64>, Duration)>,
+    /// For how long a process was kept waiting for a processor since then: whoever waited most at any look. Those who
+    /// are killed wait for one as well, to die.
+    waited: Duration,
+    looked: Instant,
+    /// What everybody was about when it had lasted for too long.
+    about: Option<String>,
 }
 
 impl Silence {
     fn new(away_ns: u64) -> Self {
+        let now = Instant::now();
         Self {
-            since: Instant::now(),
+            since: now,
             away_ns,
             late: Duration::ZERO,
-            delays: None,
+            before: None,
+            waited: Duration::ZERO,
+            looked: now,
+            about: None,
         }
     }
 
-    /// How much of it was the ring's own.
-    fn own(&self, away_ns: u64) -> Duration {
+    /// Asks the kernel who waits, if it has lasted a while, and now and then again.
+    fn look(&mut self) {
         let lasted = self.since.elapsed();
-        let Some((before, stolen)) = &self.delays else {
-            return lasted;
+        if lasted > LASTS && self.before.is_none() {
+            self.before = Some((delays(), steal()));
+            self.looked = Instant::now();
+        } else if self.looked.elapsed() > 2 * LASTS {
+            self.ask();
+        }
+        if lasted > LIMIT && self.about.is_none() {
+            self.about = Some(everybody());
+        }
+    }
+
+    fn ask(&mut self) {
+        let Some((before, _)) = &self.before else {
+            return;
         };
-        let waited = delays().into_iter().map(|(pid, ns)| {
-            // Whoever came meanwhile waited since then.
-            ns.saturating_sub(before.get(&pid).copied().unwrap_or(0))
-        });
+        // Whoever came meanwhile waited since then.
+        let before = |task| before.get(task).copied().unwrap_or(0);
+        let delays = delays();
+        let waited = delays
+            .iter()
+            .map(|(task, ns)| ns.saturating_sub(before(task)));
         let waited = Duration::from_nanos(waited.max().unwrap_or(0));
+        self.waited = self.waited.max(waited);
+        self.looked = Instant::now();
+    }
+
+    /// It is over. How long it was, how much of that was not for want of a processor, and how much of it not for want of
+    /// an end that was being replaced either.
+    fn over(mut self, away_ns: u64) -> [Duration; 3] {
+        self.ask();
+        let lasted = self.since.elapsed();
+        let Some((_, stolen)) = self.before else {
+            return [lasted; 3];
+        };
         let away = Duration::from_nanos(away_ns.saturating_sub(self.away_ns));
-        let for_others = waited.max(self.late) + away + (steal() - *stolen);
-        let own = lasted.saturating_sub(for_others);
-        if own > LIMIT {
+        let scheduling = self.waited.max(self.late) + (steal() - stolen);
+        if let Some(about) = self.about {
             println!(
-                "silent for {lasted:?}: a process waited for a processor for {waited:?}, the one that listens for {:?}, replacing took {away:?}",
-                self.late
+                "silent for {lasted:?}: a process waited for a processor for {:?}, the one that listens for {:?}, replacing took {away:?}; after {LIMIT:?}:\n{about}",
+                self.waited, self.late
             );
         }
-        own
+        let idle = lasted.saturating_sub(scheduling);
+        [lasted, idle, idle.saturating_sub(away)]
     }
 }
 
@@ -173,23 +223,15 @@ fn listen(page: &Page, words: &'static [usize], stop: &AtomicBool, away: &Away) 
         let asleep = Instant::now();
         std::thread::sleep(EVERY);
         silence.late += asleep.elapsed().saturating_sub(2 * EVERY);
-        let (now, lasted) = (heard(), silence.since.elapsed());
+        let now = heard();
         if now == last {
-            if lasted > LASTS && silence.delays.is_none() {
-                silence.delays = Some((delays(), steal()));
-            }
+            silence.look();
             continue;
         }
         last = now;
-        silences.longest = silences.longest.max(lasted);
-        silences.over += u64::from(lasted > LIMIT);
         let away_ns = away.total_ns();
-        if lasted > LASTS {
-            let own = silence.own(away_ns);
-            silences.own = silences.own.max(own);
-            silences.own_over += u64::from(own > LIMIT);
-        }
-        silence = Silence::new(away_ns);
+        let over = std::mem::replace(&mut silence, Silence::new(away_ns));
+        silences.note(over.over(away_ns));
     }
     silences
 }
@@ -208,18 +250,45 @@ fn entries(path: &str) -> Vec<u32> {
     names.filter_map(|name| name.parse().ok()).collect()
 }
 
-/// For how long each thread of each child of this process was kept waiting for a processor, in nanoseconds.
+/// The threads of the children of this process, as a child and a thread of it each.
+fn tasks() -> Vec<(u64, u32)> {
+    let threads = entries("/proc/self/task").into_iter();
+    let children =
+        threads.flat_map(|thread| numbers(&format!("/proc/self/task/{thread}/children")));
+    let tasks = |child| {
+        let tasks = entries(&format!("/proc/{child}/task")).into_iter();
+        tasks.map(move |task| (child, task))
+    };
+    children.flat_map(tasks).collect()
+}
+
+/// For how long each of them was kept waiting for a processor, in nanoseconds.
 fn delays() -> HashMap<u32, u64> {
-    let mut all = HashMap::new();
-    for thread in entries("/proc/self/task") {
-        for child in numbers(&format!("/proc/self/task/{thread}/children")) {
-            for task in entries(&format!("/proc/{child}/task")) {
-                let numbers = numbers(&format!("/proc/{child}/task/{task}/schedstat"));
-                all.insert(task, numbers.get(1).copied().unwrap_or(0));
-            }
-        }
-    }
-    all
+    let delay = |(child, task)| {
+        let numbers = numbers(&format!("/proc/{child}/task/{task}/schedstat"));
+        (task, numbers.get(1).copied().unwrap_or(0))
+    };
+    tasks().into_iter().map(delay).collect()
+}
+
+/// What each of them is about: its state, where in the kernel it sleeps, its system call, and how long it waited.
+fn everybody() -> String {
+    let about = |(child, task)| {
+        let read = |what| {
+            let text = std::fs::read_to_string(format!("/proc/{child}/task/{task}/{what}"));
+            text.unwrap_or_default()
+        };
+        let (stat, sleeps) = (read("stat"), read("wchan"));
+        let state = stat.rsplit(')').next().unwrap_or_default().trim();
+        let state = state.get(..1).unwrap_or("?");
+        let (call, waited) = (read("syscall"), read("schedstat"));
+        format!(
+            "  {child} {task}: {state} {sleeps}, call {}, ran and waited {}\n",
+            call.trim(),
+            waited.trim()
+        )
+    };
+    tasks().into_iter().map(about).collect()
 }
 
 /// Processor time that the machine's host has taken away so far.
