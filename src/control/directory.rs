@@ -46,7 +46,7 @@ pub fn inspect(backing: Backing, name: &str) -> Result<Status, OpenError> {
 /// | messages in the hands of a consumer of many | dropped where the ring was made so ([`Orphans::Drop`](crate::Orphans::Drop)); else they wait for another consumer |
 /// | a lossless reader of a broadcast | the producer waits for it no longer |
 /// | a close that was not finished | it is |
-/// | somebody asleep whom the dead were about to wake | woken |
+/// | whoever says that it sleeps | woken, if something was settled or one of that side died. Whom the dead were about to wake looks for itself within 40 ms |
 ///
 /// Nobody loses the news of a death: the ends of the dead look dead until somebody takes them, so that who waits for them is
 /// told [`PeerDied`](crate::PopError::PeerDied) as without a repair. While a ring of records with many producers and no

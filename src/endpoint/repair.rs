@@ -148,13 +148,27 @@ impl<'a> Bench<'a> {
         }
         done.producers.died = dead(&self.producers)?.len() as u32;
         done.consumers.died = dead(&self.consumers)?.len() as u32;
-        // Last: whoever is woken finds everything done.
+        let settled = done.producers.settled + done.consumers.settled > 0;
+        let changed = settled || done.close_finished || done.dropped > 0;
+        // Last: whoever is woken finds everything done. Where nothing was, only a side with dead ones is woken, for one of
+        // them may have said that it sleeps; whoever repairs again and again shall not keep the others from their sleep.
         let signal = Signal::new(segment, End::Consumer);
-        let (producers, consumers) = (&control.producer_sleep.0, &control.consumer_sleep.0);
-        done.producers.woken = signal.may_sleep() && says_asleep(producers);
-        done.consumers.woken = signal.may_sleep() && says_asleep(consumers);
-        signal.rouse(producers);
-        signal.rouse_own_side(consumers);
+        let wake = |side: &mut SideRepaired, word: &AtomicU32, rouse: fn(&Signal, &AtomicU32)| {
+            side.woken = signal.may_sleep() && says_asleep(word) && (changed || side.died > 0);
+            if side.woken {
+                rouse(&signal, word);
+            }
+        };
+        wake(
+            &mut done.producers,
+            &control.producer_sleep.0,
+            Signal::rouse,
+        );
+        wake(
+            &mut done.consumers,
+            &control.consumer_sleep.0,
+            Signal::rouse_own_side,
+        );
         Ok(self.done)
     }
 
