@@ -148,28 +148,30 @@ impl<'a> Bench<'a> {
         }
         done.producers.died = dead(&self.producers)?.len() as u32;
         done.consumers.died = dead(&self.consumers)?.len() as u32;
+        self.wake(segment);
+        Ok(self.done)
+    }
+
+    /// Wakes those who say that they sleep, where something was settled, and on a side that has dead ones, for it may be one
+    /// of them who said so. Whoever repairs again and again shall not keep the others from their sleep. Comes last: who
+    /// is woken finds everything done.
+    fn wake(&mut self, segment: &Segment) {
+        let (control, done) = (self.control, &mut self.done);
         let settled = done.producers.settled + done.consumers.settled > 0;
         let changed = settled || done.close_finished || done.dropped > 0;
-        // Last: whoever is woken finds everything done. Where nothing was, only a side with dead ones is woken, for one of
-        // them may have said that it sleeps; whoever repairs again and again shall not keep the others from their sleep.
         let signal = Signal::new(segment, End::Consumer);
-        let wake = |side: &mut SideRepaired, word: &AtomicU32, rouse: fn(&Signal, &AtomicU32)| {
-            side.woken = signal.may_sleep() && says_asleep(word) && (changed || side.died > 0);
-            if side.woken {
-                rouse(&signal, word);
-            }
+        let wanted = |side: &SideRepaired, word| {
+            signal.may_sleep() && says_asleep(word) && (changed || side.died > 0)
         };
-        wake(
-            &mut done.producers,
-            &control.producer_sleep.0,
-            Signal::rouse,
-        );
-        wake(
-            &mut done.consumers,
-            &control.consumer_sleep.0,
-            Signal::rouse_own_side,
-        );
-        Ok(self.done)
+        let (producers, consumers) = (&control.producer_sleep.0, &control.consumer_sleep.0);
+        done.producers.woken = wanted(&done.producers, producers);
+        done.consumers.woken = wanted(&done.consumers, consumers);
+        if done.producers.woken {
+            signal.rouse(producers);
+        }
+        if done.consumers.woken {
+            signal.rouse_own_side(consumers);
+        }
     }
 
     /// Slots that producers of many have claimed become tombstones.
