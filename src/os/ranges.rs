@@ -6,8 +6,8 @@
 //! Entries are reused and never freed. One that changes while somebody looks is passed over: the mapping that a thread is
 //! just accessing is entered all the while, so it is not that one.
 
-use crate::sync::{AtomicU64, Ordering, fence};
-use std::sync::OnceLock;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering, fence};
+use std::ptr;
 
 /// What the two lowest bits of a version say. Above them it counts.
 const STATE: u64 = 3;
@@ -54,21 +54,46 @@ impl Entry {
 #[derive(Debug)]
 struct Block {
     entries: [Entry; BLOCK],
-    next: OnceLock<&'static Block>,
+    next: AtomicPtr<Block>,
 }
 
 impl Block {
     const fn new() -> Self {
         Self {
             entries: [const { Entry::new() }; BLOCK],
-            next: OnceLock::new(),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    fn next(&self) -> Option<&'static Block> {
+        // SAFETY: null, or a block that was leaked by `grown` and is never freed. Acquire: its contents.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The next block, made if there is none. Nobody waits for another thread that makes one: a child that is forked
+    /// meanwhile would wait for ever.
+    fn grown(&self) -> &'static Block {
+        if let Some(next) = self.next() {
+            return next;
+        }
+        let new = Box::into_raw(Box::new(Block::new()));
+        let (made, other) = (Ordering::AcqRel, Ordering::Acquire);
+        match (self.next).compare_exchange(ptr::null_mut(), new, made, other) {
+            // SAFETY: just made, leaked from here on.
+            Ok(_) => unsafe { &*new },
+            Err(theirs) => {
+                // SAFETY: just made, and nobody else has seen it; the other one was leaked by another thread.
+                unsafe {
+                    drop(Box::from_raw(new));
+                    &*theirs
+                }
+            }
         }
     }
 }
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
-    std::iter::successors(Some(&FIRST), |block| block.next.get().copied())
-        .flat_map(|block| &block.entries)
+    std::iter::successors(Some(&FIRST), |block| block.next()).flat_map(|block| &block.entries)
 }
 
 /// A mapping that is entered. Dropping it takes it out.
@@ -108,7 +133,7 @@ pub(crate) fn enter(start: *mut u8, len: usize, writable: bool) -> Range {
             entry.version.store(version + 2, Ordering::Release);
             return Range(entry);
         }
-        block = block.next.get_or_init(|| Box::leak(Box::new(Block::new())));
+        block = block.grown();
     }
 }
 

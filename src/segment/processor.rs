@@ -4,7 +4,8 @@
 //! messages are copied. Each process decides for itself. The numbers are measured, not derived; see "Prefetch" and
 //! "Copies" in ARCHITECTURE.md.
 
-use std::sync::OnceLock;
+use crate::sync::AtomicU32;
+use crate::sync::Ordering::Relaxed;
 
 /// How messages of more than a few lines are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,31 +29,47 @@ pub(super) struct Habits {
     pub(super) long_copy: LongCopy,
 }
 
+/// All that there are.
+const ALL: [Habits; 3] = [
+    // Measured on Intel; where nothing was measured it is as good a guess.
+    Habits {
+        eager: true,
+        long_copy: LongCopy::OneString,
+    },
+    // AMD, with wide moves and without.
+    Habits {
+        eager: false,
+        long_copy: LongCopy::Vectors,
+    },
+    Habits {
+        eager: false,
+        long_copy: LongCopy::Pairs,
+    },
+];
+
 /// Those of this machine's processor.
 #[inline]
 pub(super) fn habits() -> Habits {
-    static HABITS: OnceLock<Habits> = OnceLock::new();
-    *HABITS.get_or_init(|| Habits::of(&vendor(), has_avx()))
+    /// One more than the number in `ALL`; 0 before anybody has asked. Several threads may ask at a time, and none waits for
+    /// another: a child that is forked meanwhile would wait for ever.
+    static KNOWN: AtomicU32 = AtomicU32::new(0);
+    // Relaxed, both: the number is all there is to know.
+    match KNOWN.load(Relaxed) {
+        0 => {
+            let number = number(&vendor(), has_avx());
+            KNOWN.store(number as u32 + 1, Relaxed);
+            ALL[number]
+        }
+        known => ALL[known as usize - 1],
+    }
 }
 
-impl Habits {
-    /// Those of a processor of `vendor`, as `cpuid` spells it.
-    fn of(vendor: &[u8; 12], avx: bool) -> Self {
-        match vendor {
-            b"AuthenticAMD" | b"HygonGenuine" => Self {
-                eager: false,
-                long_copy: if avx {
-                    LongCopy::Vectors
-                } else {
-                    LongCopy::Pairs
-                },
-            },
-            // Measured on Intel; where nothing was measured it is as good a guess.
-            _ => Self {
-                eager: true,
-                long_copy: LongCopy::OneString,
-            },
-        }
+/// The number in `ALL` of the habits of a processor of `vendor`, as `cpuid` spells it.
+fn number(vendor: &[u8; 12], avx: bool) -> usize {
+    match vendor {
+        b"AuthenticAMD" | b"HygonGenuine" if avx => 1,
+        b"AuthenticAMD" | b"HygonGenuine" => 2,
+        _ => 0,
     }
 }
 
@@ -90,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_processor_without_wide_moves_is_not_asked_for_them() {
-        let copies = |vendor, avx| Habits::of(vendor, avx).long_copy;
+        let copies = |vendor, avx| ALL[number(vendor, avx)].long_copy;
         assert_eq!(copies(b"AuthenticAMD", true), LongCopy::Vectors);
         assert_eq!(copies(b"AuthenticAMD", false), LongCopy::Pairs);
         assert_eq!(copies(b"GenuineIntel", false), LongCopy::OneString);
