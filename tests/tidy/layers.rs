@@ -105,6 +105,19 @@ fn the_c_library_has_one_door() {
     none("only src/os names libc", violations);
 }
 
+/// A child that is forked while another thread of its parent holds a lock, or is the first to ask for a value that is made
+/// once, waits for it for ever.
+#[test]
+fn nothing_is_locked_that_a_forked_child_may_want() {
+    let locks = ["Mutex", "RwLock", "OnceLock", "LazyLock", "Once", "Condvar"];
+    let violations = on_lines(&sources(), |path, line| {
+        // Installing the guard is for the first moments of a program.
+        let known = shown(path).ends_with("os/sigbus.rs");
+        !known && locks.iter().any(|lock| has_word(&line.code, lock))
+    });
+    none("only the guard's installation locks anything", violations);
+}
+
 #[test]
 fn safe_layers_forbid_unsafe() {
     for safe in ["ring", "wait", "control"] {
