@@ -362,6 +362,9 @@ fn what_is_closed_stays_closed_for_consumers_that_look_at_the_same_time() {
         for _ in 0..2 {
             let mut rx = ring.consumer().expect("a place");
             scope.spawn(move || {
+                // Until it is sure that nothing of a dead one comes again, while the other one looks as well.
+                let told = rx.pop_until(Wait::spin(), soon());
+                assert_eq!(told, Err(PopError::Closed));
                 for _ in 0..20_000 {
                     assert_eq!(rx.try_pop(), Err(TryPopError::Closed));
                 }

@@ -38,6 +38,8 @@ pub(super) struct Hands {
     pub(super) redelivered: bool,
     mender: Mender,
     orphans: Orphans,
+    /// Whether its owner was told that the ring is closed and drained.
+    told_closed: bool,
     pub(super) seat: Seat,
 }
 
@@ -116,9 +118,14 @@ impl Hands {
                 continue;
             }
             return Found::Nothing(match nothing {
-                // Somebody is taking care of what may come again.
-                Nothing::Drained if self.orphans.may_come() => Nothing::Empty { claimed: true },
-                nothing => nothing,
+                // Somebody is taking care of what may come again. But closed stays closed.
+                Nothing::Drained if !self.told_closed && self.orphans.may_come() => {
+                    Nothing::Empty { claimed: true }
+                }
+                nothing => {
+                    self.told_closed |= nothing == Nothing::Drained;
+                    nothing
+                }
             });
         }
     }
@@ -162,6 +169,7 @@ impl Deliveries {
                 run,
                 mender: Mender::new(&seat),
                 orphans: Orphans::new(&seat, segment),
+                told_closed: false,
                 view,
                 seat,
             },

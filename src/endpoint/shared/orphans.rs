@@ -160,10 +160,10 @@ impl Orphans {
         }
         self.next_ns = clock.saturating_add(PAUSE_NS);
         self.waiting = false;
-        // What the living have in hand is theirs, and nothing to wait for.
-        let left =
-            |i| self.is_unfinished(lane, control, i, mine) && self.consumers.is_dead_active(i);
-        if !(0..self.consumers.places()).any(left) {
+        // Whoever repairs holds a dead one's token for a moment, so that it looks alive: only with the admin token in hand
+        // can they be told apart.
+        let unfinished = |i| self.is_unfinished(lane, control, i, mine);
+        if !(0..self.consumers.places()).any(unfinished) {
             return Run::NONE;
         }
         // Of several who would take over the same message, one at a time.
