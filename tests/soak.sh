@@ -41,7 +41,8 @@ while [ "$SECONDS" -lt "$seconds" ] || [ "$kills" -lt "$wanted" ]; do
   ANNULUS_KILLS=${ANNULUS_KILLS:-60} cargo test --release --locked -q -p annulus --no-fail-fast \
     --test crash --test many_processes --test records_crash -- killed_at_random --nocapture > "$log.turn" 2>&1 \
     || { failed=$((failed + 1)); cat "$log.turn"; }
-  grep -E '^(soak|silent) ' "$log.turn" | tee -a "$log" | grep '^silent'
+  # Of a silence also the lines that tell what everybody was about.
+  grep -E '^(soak |silent |  [0-9]+ [0-9]+: )' "$log.turn" | tee -a "$log" | grep -v '^soak'
   rm -f "$log.turn"
   kills=$(awk '$1 == "soak" {n += $3} END {print n + 0}' "$log")
   echo "after $SECONDS s, turn $turn: $kills kills, $failed turns failed"
