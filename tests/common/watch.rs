@@ -1,9 +1,10 @@
 //! Silences while ends are killed: for how long no message came, and how much of that was for want of a processor.
 //!
 //! A thread of the supervisor looks every millisecond whether the stream goes on. Of a silence that lasts it then asks
-//! the kernel for how long each of the processes could have run and was not let (`/proc/<pid>/schedstat`), how late it
-//! was woken itself, and how much time the machine's host took away (`/proc/stat`). While the only end of a side is
-//! being replaced there is nothing to hear. What is left is the ring's own.
+//! the kernel for how long each of the processes could have run and was not let (`/proc/<pid>/schedstat`, and for those
+//! who still wait how long ago that last changed), how late it was woken itself, and how much time the machine's host
+//! took away (`/proc/stat`). While the only end of a side is being replaced there is nothing to hear. What is left is
+//! the ring's own.
 
 use super::kinds::now_ns;
 use super::page::Page;
@@ -141,9 +142,11 @@ struct Silence {
     away_ns: u64,
     /// How late this thread was woken meanwhile.
     late: Duration,
-    /// What the kernel said when it had lasted a while.
-    before: Option<(HashMap<u32, u64>, Duration)>,
-    /// For how long a process was kept waiting for a processor since then: whoever waited most at any look. Those who
+    /// When it had lasted a while: how much time the host had taken away.
+    stolen: Option<Duration>,
+    /// The threads that were there since then.
+    threads: HashMap<u32, Thread>,
+    /// For how long a thread was kept waiting for a processor since then: whoever waited most at any look. Those who
     /// are killed wait for one as well, to die.
     waited: Duration,
     looked: Instant,
@@ -158,7 +161,8 @@ impl Silence {
             since: now,
             away_ns,
             late: Duration::ZERO,
-            before: None,
+            stolen: None,
+            threads: HashMap::new(),
             waited: Duration::ZERO,
             looked: now,
             about: None,
@@ -168,8 +172,9 @@ impl Silence {
     /// Asks the kernel who waits, if it has lasted a while, and now and then again.
     fn look(&mut self) {
         let lasted = self.since.elapsed();
-        if lasted > LASTS && self.before.is_none() {
-            self.before = Some((delays(), steal()));
+        if lasted > LASTS && self.stolen.is_none() {
+            self.stolen = Some(steal());
+            self.threads = tasks().map(|task| (task.1, Thread::new(task))).collect();
             self.looked = Instant::now();
         } else if self.looked.elapsed() > 2 * LASTS {
             self.ask();
@@ -180,17 +185,14 @@ impl Silence {
     }
 
     fn ask(&mut self) {
-        let Some((before, _)) = &self.before else {
+        if self.stolen.is_none() {
             return;
-        };
-        // Whoever came meanwhile waited since then.
-        let before = |task| before.get(task).copied().unwrap_or(0);
-        let delays = delays();
-        let waited = delays
-            .iter()
-            .map(|(task, ns)| ns.saturating_sub(before(task)));
-        let waited = Duration::from_nanos(waited.max().unwrap_or(0));
-        self.waited = self.waited.max(waited);
+        }
+        for task in tasks() {
+            // Whoever came meanwhile waited since then.
+            let thread = self.threads.entry(task.1).or_default();
+            self.waited = self.waited.max(thread.waited(task));
+        }
         self.looked = Instant::now();
     }
 
@@ -199,7 +201,7 @@ impl Silence {
     fn over(mut self, away_ns: u64) -> [Duration; 3] {
         self.ask();
         let lasted = self.since.elapsed();
-        let Some((_, stolen)) = self.before else {
+        let Some(stolen) = self.stolen else {
             return [lasted; 3];
         };
         let away = Duration::from_nanos(away_ns.saturating_sub(self.away_ns));
@@ -236,11 +238,9 @@ fn listen(page: &Page, words: &'static [usize], stop: &AtomicBool, away: &Away) 
     silences
 }
 
-/// The numbers in the file at `path`; none if it is gone.
-fn numbers(path: &str) -> Vec<u64> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let words = text.split_whitespace();
-    words.filter_map(|word| word.parse().ok()).collect()
+/// The numbers in `text`.
+fn numbers(text: &str) -> impl Iterator<Item = u64> {
+    text.split_whitespace().filter_map(|word| word.parse().ok())
 }
 
 /// The names in the directory `path` that are numbers.
@@ -250,45 +250,91 @@ fn entries(path: &str) -> Vec<u32> {
     names.filter_map(|name| name.parse().ok()).collect()
 }
 
-/// The threads of the children of this process, as a child and a thread of it each.
-fn tasks() -> Vec<(u64, u32)> {
+/// A child of this process, and a thread of it.
+type Task = (u64, u32);
+
+/// What the kernel says of it, if it is still there.
+fn read((child, thread): Task, what: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{child}/task/{thread}/{what}")).unwrap_or_default()
+}
+
+/// Whether it runs or could (`R`), sleeps, or is dead: a letter of proc_pid_stat(5).
+fn state(task: Task) -> char {
+    let stat = read(task, "stat");
+    let behind_the_name = stat.rsplit(')').next().unwrap_or_default();
+    behind_the_name.trim().chars().next().unwrap_or('?')
+}
+
+/// For how long it ran and waited for a processor so far, in nanoseconds.
+fn ran_and_waited(task: Task) -> (u64, u64) {
+    let text = read(task, "schedstat");
+    let mut numbers = numbers(&text);
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next())
+}
+
+/// A thread during a silence.
+#[derive(Default)]
+struct Thread {
+    /// For how long it had waited before, in nanoseconds.
+    before_ns: u64,
+    /// What the kernel said at the last looks, and since when it says the same and that the thread could run. The kernel
+    /// counts a wait when it is over: whoever could run and does not has waited since then.
+    last: (u64, u64),
+    still: Option<Instant>,
+}
+
+impl Thread {
+    fn new(task: Task) -> Self {
+        let last = ran_and_waited(task);
+        Self {
+            before_ns: last.1,
+            last,
+            still: None,
+        }
+    }
+
+    /// For how long it was kept waiting since `new`, at a look at it.
+    fn waited(&mut self, task: Task) -> Duration {
+        let now = ran_and_waited(task);
+        if now != self.last || state(task) != 'R' {
+            self.still = None;
+        } else {
+            self.still.get_or_insert_with(Instant::now);
+        }
+        self.last = now;
+        let counted = Duration::from_nanos(now.1.saturating_sub(self.before_ns));
+        counted + self.still.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// All threads of the children of this process.
+fn tasks() -> impl Iterator<Item = Task> {
     let threads = entries("/proc/self/task").into_iter();
-    let children =
-        threads.flat_map(|thread| numbers(&format!("/proc/self/task/{thread}/children")));
+    let children = threads.flat_map(|thread| {
+        let path = format!("/proc/self/task/{thread}/children");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        numbers(&text).collect::<Vec<_>>()
+    });
     let tasks = |child| {
         let tasks = entries(&format!("/proc/{child}/task")).into_iter();
         tasks.map(move |task| (child, task))
     };
-    children.flat_map(tasks).collect()
-}
-
-/// For how long each of them was kept waiting for a processor, in nanoseconds.
-fn delays() -> HashMap<u32, u64> {
-    let delay = |(child, task)| {
-        let numbers = numbers(&format!("/proc/{child}/task/{task}/schedstat"));
-        (task, numbers.get(1).copied().unwrap_or(0))
-    };
-    tasks().into_iter().map(delay).collect()
+    children.flat_map(tasks)
 }
 
 /// What each of them is about: its state, where in the kernel it sleeps, its system call, and how long it waited.
 fn everybody() -> String {
-    let about = |(child, task)| {
-        let read = |what| {
-            let text = std::fs::read_to_string(format!("/proc/{child}/task/{task}/{what}"));
-            text.unwrap_or_default()
-        };
-        let (stat, sleeps) = (read("stat"), read("wchan"));
-        let state = stat.rsplit(')').next().unwrap_or_default().trim();
-        let state = state.get(..1).unwrap_or("?");
-        let (call, waited) = (read("syscall"), read("schedstat"));
+    let about = |task: Task| {
+        let [sleeps, call, waited] = ["wchan", "syscall", "schedstat"].map(|what| read(task, what));
+        let ((child, thread), state) = (task, state(task));
         format!(
-            "  {child} {task}: {state} {sleeps}, call {}, ran and waited {}\n",
+            "  {child} {thread}: {state} {sleeps}, call {}, ran and waited {}\n",
             call.trim(),
             waited.trim()
         )
     };
-    tasks().into_iter().map(about).collect()
+    tasks().map(about).collect()
 }
 
 /// Processor time that the machine's host has taken away so far.
