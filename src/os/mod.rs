@@ -25,6 +25,7 @@ pub(crate) mod posix_sem;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod ranges;
+mod register;
 pub(crate) mod sigbus;
 pub(crate) mod sysv_sem;
 pub(crate) mod sysv_shm;

@@ -6,8 +6,8 @@
 //! Entries are reused and never freed. One that changes while somebody looks is passed over: the mapping that a thread is
 //! just accessing is entered all the while, so it is not that one.
 
-use crate::sync::{AtomicPtr, AtomicU64, Ordering, fence};
-use std::ptr;
+use super::register::{Register, Vacant};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// What the two lowest bits of a version say. Above them it counts.
 const STATE: u64 = 3;
@@ -16,14 +16,12 @@ const ENTERED: u64 = 2;
 /// Bits of [`Entry::kind`]; the process is above them.
 const WRITABLE: u64 = 1;
 const INHERITED: u64 = 2;
-/// Entries of one block: more than most processes have rings.
-const BLOCK: usize = 64;
 
 /// Pages that were put in the place of lost ones, in all rings.
 static LOST: AtomicU64 = AtomicU64::new(0);
 /// Numbers for rings.
 static RINGS: AtomicU64 = AtomicU64::new(1);
-static FIRST: Block = Block::new();
+static MAPPED: Register<Entry> = Register::new();
 
 /// One mapping. All words are written by whoever moved the version on.
 #[derive(Debug)]
@@ -38,62 +36,16 @@ struct Entry {
     lost: AtomicU64,
 }
 
-impl Entry {
-    const fn new() -> Self {
-        Self {
-            version: AtomicU64::new(VACANT),
-            start: AtomicU64::new(0),
-            len: AtomicU64::new(0),
-            kind: AtomicU64::new(0),
-            ring: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Block {
-    entries: [Entry; BLOCK],
-    next: AtomicPtr<Block>,
-}
-
-impl Block {
-    const fn new() -> Self {
-        Self {
-            entries: [const { Entry::new() }; BLOCK],
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&'static Block> {
-        // SAFETY: null, or a block that was leaked by `grown` and is never freed. Acquire: its contents.
-        unsafe { self.next.load(Ordering::Acquire).as_ref() }
-    }
-
-    /// The next block, made if there is none. Nobody waits for another thread that makes one: a child that is forked
-    /// meanwhile would wait for ever.
-    fn grown(&self) -> &'static Block {
-        if let Some(next) = self.next() {
-            return next;
-        }
-        let new = Box::into_raw(Box::new(Block::new()));
-        let (made, other) = (Ordering::AcqRel, Ordering::Acquire);
-        match (self.next).compare_exchange(ptr::null_mut(), new, made, other) {
-            // SAFETY: just made, leaked from here on.
-            Ok(_) => unsafe { &*new },
-            Err(theirs) => {
-                // SAFETY: just made, and nobody else has seen it; the other one was leaked by another thread.
-                unsafe {
-                    drop(Box::from_raw(new));
-                    &*theirs
-                }
-            }
-        }
-    }
-}
-
-fn entries() -> impl Iterator<Item = &'static Entry> {
-    std::iter::successors(Some(&FIRST), |block| block.next()).flat_map(|block| &block.entries)
+impl Vacant for Entry {
+    #[expect(clippy::declare_interior_mutable_const, reason = "what entries begin as")]
+    const VACANT: Self = Self {
+        version: AtomicU64::new(VACANT),
+        start: AtomicU64::new(0),
+        len: AtomicU64::new(0),
+        kind: AtomicU64::new(0),
+        ring: AtomicU64::new(0),
+        lost: AtomicU64::new(0),
+    };
 }
 
 /// A mapping that is entered. Dropping it takes it out.
@@ -104,37 +56,34 @@ pub(crate) struct Range(&'static Entry);
 pub(crate) fn enter(start: *mut u8, len: usize, writable: bool) -> Range {
     let process = u64::from(super::process::pid()) << 32;
     let kind = process | if writable { WRITABLE } else { 0 };
-    let mut block = &FIRST;
-    loop {
-        for entry in &block.entries {
-            // Relaxed: the exchange decides.
-            let version = entry.version.load(Ordering::Relaxed);
-            let vacant = version & STATE == VACANT;
-            // Acquire: after what the last user of this entry wrote.
-            let (from, to) = (Ordering::Acquire, Ordering::Relaxed);
-            if !vacant
-                || entry
-                    .version
-                    .compare_exchange(version, version + 1, from, to)
-                    .is_err()
-            {
-                continue;
-            }
-            // Release: who sees a word below sees that the version has changed. Pairs with the fence in `find`.
-            fence(Ordering::Release);
-            // Relaxed, all: published by the version.
-            entry.start.store(start as u64, Ordering::Relaxed);
-            entry.len.store(len as u64, Ordering::Relaxed);
-            entry.kind.store(kind, Ordering::Relaxed);
-            entry.lost.store(0, Ordering::Relaxed);
-            let ring = RINGS.fetch_add(1, Ordering::Relaxed);
-            entry.ring.store(ring, Ordering::Relaxed);
-            // Release: the words above go with it. Pairs with the Acquire in `find`.
-            entry.version.store(version + 2, Ordering::Release);
-            return Range(entry);
+    for entry in MAPPED.endless() {
+        // Relaxed: the exchange decides.
+        let version = entry.version.load(Ordering::Relaxed);
+        let vacant = version & STATE == VACANT;
+        // Acquire: after what the last user of this entry wrote.
+        let (from, to) = (Ordering::Acquire, Ordering::Relaxed);
+        if !vacant
+            || entry
+                .version
+                .compare_exchange(version, version + 1, from, to)
+                .is_err()
+        {
+            continue;
         }
-        block = block.grown();
+        // Release: who sees a word below sees that the version has changed. Pairs with the fence in `find`.
+        fence(Ordering::Release);
+        // Relaxed, all: published by the version.
+        entry.start.store(start as u64, Ordering::Relaxed);
+        entry.len.store(len as u64, Ordering::Relaxed);
+        entry.kind.store(kind, Ordering::Relaxed);
+        entry.lost.store(0, Ordering::Relaxed);
+        let ring = RINGS.fetch_add(1, Ordering::Relaxed);
+        entry.ring.store(ring, Ordering::Relaxed);
+        // Release: the words above go with it. Pairs with the Acquire in `find`.
+        entry.version.store(version + 2, Ordering::Release);
+        return Range(entry);
     }
+    unreachable!("a register has no end")
 }
 
 impl Range {
@@ -178,7 +127,7 @@ pub(super) struct Found {
 /// The mapping of this process that `address` lies in. For signal handlers.
 pub(super) fn find(address: usize) -> Option<Found> {
     let process = u64::from(super::process::pid());
-    entries().find_map(|entry| {
+    MAPPED.entries().find_map(|entry| {
         // Acquire: pairs with the Release in `enter`.
         let version = entry.version.load(Ordering::Acquire);
         if version & STATE != ENTERED {
@@ -207,7 +156,7 @@ pub(super) fn find(address: usize) -> Option<Found> {
 
 /// Notes that a page of the ring of `found` was lost. For signal handlers.
 pub(super) fn note_loss(found: &Found) {
-    for entry in entries() {
+    for entry in MAPPED.entries() {
         // Relaxed, all: counts, for whoever asks later. One that is just given up may count for its successor, who
         // begins at 0 and then says too early that it is damaged: only if its number is the same, which it is not.
         if entry.ring.load(Ordering::Relaxed) == found.ring {
@@ -221,7 +170,7 @@ pub(super) fn note_loss(found: &Found) {
 pub(crate) fn is_damaged(ring: u64) -> bool {
     // Relaxed, all: counts that only grow. Most processes never lose a page.
     LOST.load(Ordering::Relaxed) > 0
-        && entries().any(|entry| {
+        && MAPPED.entries().any(|entry| {
             entry.version.load(Ordering::Relaxed) & STATE == ENTERED
                 && entry.ring.load(Ordering::Relaxed) == ring
                 && entry.lost.load(Ordering::Relaxed) > 0
@@ -230,6 +179,7 @@ pub(crate) fn is_damaged(ring: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::register::BLOCK;
     use super::*;
 
     fn at(address: usize) -> *mut u8 {

@@ -16,61 +16,28 @@
 //! count of its uses beside the number, so that a handle which a child inherited is not taken for one of the
 //! child's own that has the same entry and the same number.
 
+use super::register::{Register, Vacant};
 use crate::error::OsError;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, fence};
+use crate::sync::{AtomicU32, AtomicU64, fence};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::ptr;
 use std::time::Duration;
 
-/// Entries of one piece of the register.
-const ENTRIES: usize = 64;
 /// How often to look again while other threads fork, and at what distance: about a second.
 const TRIES: u32 = 10_000;
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// A piece of the register. An entry is the number of uses so far in the upper half, and the descriptor plus one in
-/// the lower half, 0 for none.
-struct Piece {
-    entries: [AtomicU64; ENTRIES],
-    next: AtomicPtr<Piece>,
+/// An entry of the register: the number of uses so far in the upper half, and the descriptor plus one in the lower half,
+/// 0 for none.
+type Entry = AtomicU64;
+
+impl Vacant for Entry {
+    #[expect(clippy::declare_interior_mutable_const, reason = "what entries begin as")]
+    const VACANT: Self = Self::new(0);
 }
 
-impl Piece {
-    const fn new() -> Self {
-        Self {
-            entries: [const { AtomicU64::new(0) }; ENTRIES],
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&'static Piece> {
-        // SAFETY: null, or a piece that was leaked by `grown` and is never freed. Acquire: its contents.
-        unsafe { self.next.load(Acquire).as_ref() }
-    }
-
-    /// The next piece, made if there is none.
-    fn grown(&self) -> &'static Piece {
-        if let Some(next) = self.next() {
-            return next;
-        }
-        let new = Box::into_raw(Box::new(Piece::new()));
-        match (self.next).compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
-            // SAFETY: just made, leaked from here on.
-            Ok(_) => unsafe { &*new },
-            Err(theirs) => {
-                // SAFETY: just made, and nobody else has seen it; the other one was leaked by another thread.
-                unsafe {
-                    drop(Box::from_raw(new));
-                    &*theirs
-                }
-            }
-        }
-    }
-}
-
-static REGISTER: Piece = Piece::new();
+static REGISTER: Register<Entry> = Register::new();
 /// Whether the handlers are installed.
 static WATCHED: AtomicU32 = AtomicU32::new(0);
 /// Forks of this process that have begun, and that are over in the parent.
@@ -113,16 +80,12 @@ extern "C" fn in_parent() {
 extern "C" fn in_child() {
     // Also those that other threads of the parent had begun: they are nothing to this process.
     OVER.store(BEGUN.load(Relaxed), Relaxed);
-    let mut piece = Some(&REGISTER);
-    while let Some(at) = piece {
-        for entry in &at.entries {
-            let seen = entry.load(Relaxed);
-            if let Some(fd) = number(seen) {
-                entry.store(emptied(seen), Relaxed);
-                close(fd);
-            }
+    for entry in REGISTER.entries() {
+        let seen = entry.load(Relaxed);
+        if let Some(fd) = number(seen) {
+            entry.store(emptied(seen), Relaxed);
+            close(fd);
         }
-        piece = at.next();
     }
 }
 
@@ -155,7 +118,7 @@ fn forks() -> Option<u64> {
 /// A descriptor of this process alone. Closed when dropped, and in a child that fork makes before it returns there.
 #[derive(Debug)]
 pub(crate) struct Unshared {
-    entry: &'static AtomicU64,
+    entry: &'static Entry,
     /// The entry as it is as long as the descriptor is this process's.
     word: u64,
 }
@@ -187,18 +150,15 @@ impl Unshared {
     /// Enters `fd` in the register.
     fn enter(fd: OwnedFd) -> Self {
         let fd = fd.into_raw_fd();
-        let mut piece = &REGISTER;
-        loop {
-            for entry in &piece.entries {
-                let seen = entry.load(Relaxed);
-                let word = filled(seen, fd);
-                let free = number(seen).is_none();
-                if free && entry.compare_exchange(seen, word, AcqRel, Relaxed).is_ok() {
-                    return Self { entry, word };
-                }
+        for entry in REGISTER.endless() {
+            let seen = entry.load(Relaxed);
+            let word = filled(seen, fd);
+            let free = number(seen).is_none();
+            if free && entry.compare_exchange(seen, word, AcqRel, Relaxed).is_ok() {
+                return Self { entry, word };
             }
-            piece = piece.grown();
         }
+        unreachable!("a register has no end")
     }
 
     /// The descriptor. `None` in a forked child, where it was closed.
@@ -227,6 +187,7 @@ impl Drop for Unshared {
 
 #[cfg(test)]
 mod tests {
+    use super::super::register::BLOCK;
     use super::*;
     use crate::os::memfd;
     use std::os::fd::{AsFd, AsRawFd};
@@ -327,8 +288,8 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_piece_is_closed_too() {
-        let many: Vec<Unshared> = (0..3 * ENTRIES).map(|_| open()).collect();
+    fn more_than_one_block_is_closed_too() {
+        let many: Vec<Unshared> = (0..3 * BLOCK).map(|_| open()).collect();
         let numbers: Vec<i32> = many
             .iter()
             .map(|own| own.get().unwrap().as_raw_fd())
