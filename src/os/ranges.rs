@@ -37,7 +37,6 @@ struct Entry {
 }
 
 impl Vacant for Entry {
-    #[expect(clippy::declare_interior_mutable_const, reason = "what entries begin as")]
     const VACANT: Self = Self {
         version: AtomicU64::new(VACANT),
         start: AtomicU64::new(0),

@@ -33,7 +33,6 @@ const PAUSE: Duration = Duration::from_micros(50);
 type Entry = AtomicU64;
 
 impl Vacant for Entry {
-    #[expect(clippy::declare_interior_mutable_const, reason = "what entries begin as")]
     const VACANT: Self = Self::new(0);
 }
 

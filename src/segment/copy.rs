@@ -38,6 +38,20 @@ fn mask(from: usize, to: usize) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
+/// Moves the whole pairs among the first 64 bytes, and gives how many bytes that was. Where the length is known to the
+/// compiler nothing is left of the comparisons, and each place is part of its instruction.
+macro_rules! first_pairs {
+    ($pair:ident($dst:ident, $src:ident), $len:ident, $($at:literal)*) => {{
+        let mut done = 0;
+        $(if $at + PAIR <= $len {
+            // SAFETY: so many bytes are inside both ranges, which are valid for `len` bytes by the caller's contract.
+            unsafe { $pair::<$at>($dst, $src) };
+            done = $at + PAIR;
+        })*
+        done
+    }};
+}
+
 /// Copies `len` bytes from private memory into shared memory.
 ///
 /// # Safety
@@ -50,10 +64,10 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     if len > BULK && unsafe { long(dst, src, len) } {
         return;
     }
-    let mut at = 0;
+    let mut at = first_pairs!(pair_in(dst, src), len, 0 16 32 48);
     while at + PAIR <= len {
         // SAFETY: `at + 16 <= len`, so both sixteen bytes are inside.
-        unsafe { pair_in(dst.add(at), src.add(at)) };
+        unsafe { pair_in::<0>(dst.add(at), src.add(at)) };
         at += PAIR;
     }
     while at + WORD <= len {
@@ -82,10 +96,10 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     if len > BULK && unsafe { long(dst, src, len) } {
         return;
     }
-    let mut at = 0;
+    let mut at = first_pairs!(pair_out(dst, src), len, 0 16 32 48);
     while at + PAIR <= len {
         // SAFETY: `at + 16 <= len`, so both sixteen bytes are inside.
-        unsafe { pair_out(dst.add(at), src.add(at)) };
+        unsafe { pair_out::<0>(dst.add(at), src.add(at)) };
         at += PAIR;
     }
     while at + WORD <= len {
@@ -118,11 +132,11 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
         let mut at = 0;
         while at < last {
             // SAFETY: `at + 16 < len`, so both sixteen bytes are inside.
-            unsafe { pair_in(dst.add(at), src.add(at)) };
+            unsafe { pair_in::<0>(dst.add(at), src.add(at)) };
             at += PAIR;
         }
         // SAFETY: the last sixteen of at least sixteen bytes.
-        unsafe { pair_in(dst.add(last), src.add(last)) };
+        unsafe { pair_in::<0>(dst.add(last), src.add(last)) };
         return;
     }
     // SAFETY: this function's contract is that of `copy_in`.
@@ -141,11 +155,11 @@ pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize) {
         let mut at = 0;
         while at < last {
             // SAFETY: `at + 16 < len`, so both sixteen bytes are inside.
-            unsafe { pair_out(dst.add(at), src.add(at)) };
+            unsafe { pair_out::<0>(dst.add(at), src.add(at)) };
             at += PAIR;
         }
         // SAFETY: the last sixteen of at least sixteen bytes.
-        unsafe { pair_out(dst.add(last), src.add(last)) };
+        unsafe { pair_out::<0>(dst.add(last), src.add(last)) };
         return;
     }
     // SAFETY: this function's contract is that of `copy_out`.
@@ -169,7 +183,7 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
         const ZEROES: [u8; PAIR] = [0; PAIR];
         while at + PAIR <= len {
             // SAFETY: `at + 16 <= len`, so the sixteen bytes are inside.
-            unsafe { pair_in(dst.add(at), ZEROES.as_ptr()) };
+            unsafe { pair_in::<0>(dst.add(at), ZEROES.as_ptr()) };
             at += PAIR;
         }
     }
@@ -234,74 +248,74 @@ pub(super) unsafe fn copy_out_at(dst: &mut [u8], src: *mut u8, offset: usize) {
     };
 }
 
-/// Copies 16 bytes from private into shared memory.
+/// Copies the 16 bytes at `AT` from private into shared memory.
 ///
 /// # Safety
-/// * `src` is valid for reads of 16 bytes; the 16 bytes at `dst`, which need not be aligned, lie in a live,
-///   writable mapping.
+/// * At `AT`, `src` is valid for reads of 16 bytes; the 16 bytes there at `dst`, which need not be aligned, lie in a
+///   live, writable mapping.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn pair_in(dst: *mut u8, src: *const u8) {
+unsafe fn pair_in<const AT: usize>(dst: *mut u8, src: *const u8) {
     use core::arch::x86_64::{__m128i, _mm_loadu_si128};
     // SAFETY: 16 readable private bytes; SSE2 is part of x86-64.
-    let pair: __m128i = unsafe { _mm_loadu_si128(src.cast()) };
+    let pair: __m128i = unsafe { _mm_loadu_si128(src.add(AT).cast()) };
     // SAFETY: writes exactly the 16 bytes of the contract; `movups` needs no alignment.
     unsafe {
         core::arch::asm!(
-            "movups [{dst}], {pair}",
+            "movups [{dst} + {at}], {pair}",
             dst = in(reg) dst,
+            at = const AT,
             pair = in(xmm_reg) pair,
             options(nostack, preserves_flags)
         )
     };
 }
 
-/// Copies 16 bytes from shared into private memory.
+/// Copies the 16 bytes at `AT` from shared into private memory.
 ///
 /// # Safety
-/// * The 16 bytes at `src`, which need not be aligned, lie in a live mapping; `dst` is valid for writes of
-///   16 bytes.
+/// * The 16 bytes there at `src`, which need not be aligned, lie in a live mapping; at `AT`, `dst` is valid for writes
+///   of 16 bytes.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn pair_out(dst: *mut u8, src: *mut u8) {
+unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {
     use core::arch::x86_64::{__m128i, _mm_storeu_si128};
     let pair: __m128i;
     // SAFETY: reads exactly the 16 bytes of the contract; `movups` needs no alignment.
     unsafe {
         core::arch::asm!(
-            "movups {pair}, [{src}]",
+            "movups {pair}, [{src} + {at}]",
             src = in(reg) src,
+            at = const AT,
             pair = lateout(xmm_reg) pair,
             options(nostack, preserves_flags, readonly)
         )
     };
     // SAFETY: 16 writable private bytes.
-    unsafe { _mm_storeu_si128(dst.cast(), pair) };
+    unsafe { _mm_storeu_si128(dst.add(AT).cast(), pair) };
 }
 
-/// Copies 16 bytes from private into shared memory, as two words.
+/// Copies the 16 bytes at `AT` from private into shared memory, as two words.
 ///
 /// # Safety
-/// * `src` is valid for reads of 16 bytes; the 16 bytes at `dst`, which need not be aligned, lie in a live,
-///   writable mapping.
+/// * As above.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-unsafe fn pair_in(dst: *mut u8, src: *const u8) {
-    for at in [0, WORD] {
+unsafe fn pair_in<const AT: usize>(dst: *mut u8, src: *const u8) {
+    for at in [AT, AT + WORD] {
         // SAFETY: both words are inside by the contract.
         unsafe { word(dst.add(at)).store(src.add(at).cast::<u64>().read_unaligned(), Relaxed) };
     }
 }
 
-/// Copies 16 bytes from shared into private memory, as two words.
+/// Copies the 16 bytes at `AT` from shared into private memory, as two words.
 ///
 /// # Safety
-/// * The 16 bytes at `src`, which need not be aligned, lie in a live mapping; `dst` is valid for writes of
-///   16 bytes.
+/// * As above.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-unsafe fn pair_out(dst: *mut u8, src: *mut u8) {
-    for at in [0, WORD] {
+unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {
+    for at in [AT, AT + WORD] {
         // SAFETY: both words are inside by the contract.
         unsafe {
             dst.add(at)
