@@ -37,8 +37,12 @@ impl<E: Vacant> Register<E> {
 
     /// All entries, and then new ones without end.
     pub(super) fn endless(&'static self) -> impl Iterator<Item = &'static E> {
-        std::iter::successors(Some(self), |block| Some(block.grown()))
-            .flat_map(|block| &block.entries)
+        let mut last: Option<&'static Self> = None;
+        let blocks = std::iter::from_fn(move || {
+            last = Some(last.map_or(self, |last| last.grown()));
+            last
+        });
+        blocks.flat_map(|block| &block.entries)
     }
 
     fn next(&self) -> Option<&'static Self> {
