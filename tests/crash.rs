@@ -65,7 +65,7 @@ fn round(via: Via, kills: u64, rng: &mut Rng, tally: &mut Tally) {
     let ledger = Ledger::new(spec.start);
     let mut producer = successor("produce", &spec, &ledger, rng);
     let mut consumer = successor("consume", &spec, &ledger, rng);
-    let watch = Watch::start(ledger.0.path(), &[log::LOGGED]);
+    let watch = Watch::start(ledger.0.path(), &[log::LOGGED], &[]);
     let mut done = 0;
     while done < kills {
         std::thread::sleep(Duration::from_micros(rng.below(3000)));

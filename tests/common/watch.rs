@@ -110,13 +110,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Listens to the numbers `words` of the page at `path`, one of which changes with every message.
-    pub fn start(path: &Path, words: &'static [usize]) -> Self {
+    /// Listens to the numbers `words` of the page at `path`, one of which changes with every message. While none of the
+    /// numbers `idle`, if there are any, is 0, nobody is to send anything.
+    pub fn start(path: &Path, words: &'static [usize], idle: &'static [usize]) -> Self {
         let page = Page::open(path.to_str().expect("temporary paths are text"));
         let stop = Arc::new(AtomicBool::new(false));
         let away = Arc::new(Away::default());
         let (stopped, gone) = (stop.clone(), away.clone());
-        let thread = std::thread::spawn(move || listen(&page, words, &stopped, &gone));
+        let thread = std::thread::spawn(move || listen(&page, (words, idle), &stopped, &gone));
         Self { stop, away, thread }
     }
 
@@ -217,8 +218,14 @@ impl Silence {
     }
 }
 
-fn listen(page: &Page, words: &'static [usize], stop: &AtomicBool, away: &Away) -> Silences {
+fn listen(
+    page: &Page,
+    (words, idle): (&[usize], &[usize]),
+    stop: &AtomicBool,
+    away: &Away,
+) -> Silences {
     let heard = || words.iter().map(|&word| page.get(word)).sum::<u64>();
+    let all_idle = || !idle.is_empty() && idle.iter().all(|&word| page.get(word) != 0);
     let (mut silences, mut last) = (Silences::default(), heard());
     let mut silence = Silence::new(away.total_ns());
     while !stop.load(SeqCst) {
@@ -226,6 +233,10 @@ fn listen(page: &Page, words: &'static [usize], stop: &AtomicBool, away: &Away) 
         std::thread::sleep(EVERY);
         silence.late += asleep.elapsed().saturating_sub(2 * EVERY);
         let now = heard();
+        if all_idle() {
+            silence = Silence::new(away.total_ns());
+            continue;
+        }
         if now == last {
             silence.look();
             continue;
@@ -250,7 +261,7 @@ fn entries(path: &str) -> Vec<u32> {
     names.filter_map(|name| name.parse().ok()).collect()
 }
 
-/// A child of this process, and a thread of it.
+/// This process or a child of it, and a thread of that.
 type Task = (u64, u32);
 
 /// What the kernel says of it, if it is still there.
@@ -308,10 +319,13 @@ impl Thread {
     }
 }
 
-/// All threads of the children of this process.
+/// All threads of the children of this process, and of this process but for the one that asks.
 fn tasks() -> impl Iterator<Item = Task> {
-    let threads = entries("/proc/self/task").into_iter();
-    let children = threads.flat_map(|thread| {
+    let me = std::process::id().into();
+    // SAFETY: a number.
+    let asks = unsafe { libc::gettid() } as u32;
+    let own = entries("/proc/self/task").into_iter();
+    let children = entries("/proc/self/task").into_iter().flat_map(|thread| {
         let path = format!("/proc/self/task/{thread}/children");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         numbers(&text).collect::<Vec<_>>()
@@ -320,7 +334,9 @@ fn tasks() -> impl Iterator<Item = Task> {
         let tasks = entries(&format!("/proc/{child}/task")).into_iter();
         tasks.map(move |task| (child, task))
     };
-    children.flat_map(tasks)
+    let own = own.filter(move |thread| *thread != asks);
+    own.map(move |thread| (me, thread))
+        .chain(children.flat_map(tasks))
 }
 
 /// What each of them is about: its state, where in the kernel it sleeps, its system call, and how long it waited.

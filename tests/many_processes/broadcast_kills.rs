@@ -153,7 +153,7 @@ fn round<K: Cast>(
         .map(|_| stage.start::<K>("read for ever"))
         .collect();
     let mut producer = stage.start::<K>("publish for ever");
-    let watch = Watch::start(stage.page.path(), &[READ, LOST]);
+    let watch = Watch::start(stage.page.path(), &[READ, LOST], &[]);
     let mut of_producers = 0;
     for _ in 0..kills {
         std::thread::sleep(Duration::from_micros(stage.rng.below(4000)));

@@ -73,6 +73,10 @@ impl Stage<'_> {
     /// Starts so many of both.
     fn begin<K: Queue>(&mut self, producers: usize, consumers: usize) {
         self.lives = vec![0; producers];
+        let absent = &ledger::IDLE[producers..];
+        absent
+            .iter()
+            .for_each(|&idle| self.ledger.page.set(idle, 1));
         for _ in 0..consumers {
             let child = self.consumer::<K>();
             self.consumers.push(child);
@@ -125,6 +129,7 @@ impl Stage<'_> {
                 self.consumers[i] = self.consumer::<K>();
                 self.consumers[i].expect("running");
             } else {
+                self.ledger.page.set(ledger::IDLE[i], 1);
                 self.producers[i].kill();
                 self.lives[i] += 1;
                 self.producers[i] = self.producer::<K>(i);
@@ -183,7 +188,7 @@ fn round<K: Queue>(
     let ledger = Ledger::new(kills + 3);
     let mut stage = Stage {
         place: &place,
-        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN]),
+        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN], &ledger::IDLE),
         ledger,
         rng,
         producers: Vec::new(),

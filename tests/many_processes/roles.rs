@@ -82,10 +82,13 @@ pub fn produce<K: Queue>(args: &Args) {
         next: 0,
         wait: given.place.spec.waits.wait(),
     };
+    let idle = ledger::IDLE[life.who as usize];
+    given.ledger.page.set(idle, 0);
     child::report("running");
     while given.ledger.page.get(ledger::STOP) == 0 {
         if life.next + RUN as u64 > NUMBERS {
             // Enough for one life.
+            given.ledger.page.set(idle, 1);
             std::thread::sleep(Duration::from_millis(1));
             continue;
         }

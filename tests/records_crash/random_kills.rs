@@ -214,7 +214,7 @@ fn round<K: Sort>(via: Via, victims: Victims, kills: u64, rng: &mut Rng, tally: 
     let ledger = Ledger::new(kills + 3);
     let mut stage = Stage {
         ring: &ring,
-        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN]),
+        watch: Watch::start(ledger.page.path(), &[ledger::TAKEN], &[]),
         ledger,
         rng,
         producers: Vec::new(),
