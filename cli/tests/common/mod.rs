@@ -5,6 +5,7 @@
 use annulus::Backing;
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,9 +14,17 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test gives up.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// The tool.
+/// The tool, as a shell starts it in the foreground: it can be interrupted, also if this process cannot.
 pub fn annulus() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_annulus"))
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_annulus"));
+    // SAFETY: no handler is installed, only the default one.
+    let heed = || match unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    };
+    // SAFETY: between fork and exec it makes one system call.
+    unsafe { tool.pre_exec(heed) };
+    tool
 }
 
 /// A backing in which two processes can meet.
