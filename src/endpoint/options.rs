@@ -26,6 +26,10 @@ pub enum Parking {
     /// Every push executes a full fence, tens of nanoseconds.
     Fenced,
     /// Whoever goes to sleep makes the others execute a fence (`membarrier`); a push costs one load.
+    ///
+    /// The kernel registers each process once, at its first end: in some 30 us while the process has one thread, in 10 to
+    /// 20 ms if it has more (a grace period of RCU), and in seconds where work of low priority gets no processor. A
+    /// program that minds takes its first end before it starts threads.
     Asymmetric,
 }
 
