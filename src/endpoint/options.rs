@@ -17,7 +17,8 @@ use std::time::Duration;
 /// Whether endpoints of a ring may sleep in the kernel, and what that costs those who publish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Parking {
-    /// [`Asymmetric`](Parking::Asymmetric) where the kernel offers it, else [`Fenced`](Parking::Fenced).
+    /// [`Asymmetric`](Parking::Asymmetric) where the kernel offers it (see there for what the first end of a process
+    /// waits for), else [`Fenced`](Parking::Fenced).
     #[default]
     Auto,
     /// Nobody sleeps; [`Wait::park`](crate::Wait::park) yields instead. A close by the consumer is noticed
@@ -27,9 +28,9 @@ pub enum Parking {
     Fenced,
     /// Whoever goes to sleep makes the others execute a fence (`membarrier`); a push costs one load.
     ///
-    /// The kernel registers each process once, at its first end: in some 30 us while the process has one thread, in 10 to
-    /// 20 ms if it has more (a grace period of RCU), and in seconds where work of low priority gets no processor. A
-    /// program that minds takes its first end before it starts threads.
+    /// The kernel registers each process once, at its first end in such a ring. That takes 30 us while the process has
+    /// one thread. If it has more it takes 10 to 20 ms (a grace period of RCU), and seconds where work of low priority
+    /// gets no processor. A program that minds takes its first end before it starts threads.
     Asymmetric,
 }
 

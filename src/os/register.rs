@@ -3,8 +3,8 @@
 //! So a signal handler and a forked child may walk it whatever other threads are, or were, about. What an entry means,
 //! and how it is taken and given back, is up to who keeps the register.
 
-use crate::sync::AtomicPtr;
-use crate::sync::Ordering::{AcqRel, Acquire};
+use crate::sync::Ordering::{Acquire, Release};
+use crate::sync::{AtomicPtr, AtomicU64};
 use std::ptr;
 
 /// Entries of one block: more than most processes have rings.
@@ -13,6 +13,10 @@ pub(super) const BLOCK: usize = 64;
 /// What a new entry is.
 pub(super) trait Vacant {
     const VACANT: Self;
+}
+
+impl Vacant for AtomicU64 {
+    const VACANT: Self = Self::new(0);
 }
 
 /// The first block of a register, or a later one.
@@ -47,7 +51,7 @@ impl<E: Vacant> Register<E> {
 
     fn next(&self) -> Option<&'static Self> {
         // SAFETY: null, or a block that was leaked by `grown` and is never freed. Acquire: its contents; pairs with the
-        // exchange in `grown`.
+        // Release in `grown`.
         unsafe { self.next.load(Acquire).as_ref() }
     }
 
@@ -58,7 +62,8 @@ impl<E: Vacant> Register<E> {
             return next;
         }
         let new = Box::into_raw(Box::new(Self::new()));
-        match (self.next).compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+        // Release: the block's contents; pairs with the Acquires in `next` and, of whoever comes second, here.
+        match (self.next).compare_exchange(ptr::null_mut(), new, Release, Acquire) {
             // SAFETY: just made, leaked from here on.
             Ok(_) => unsafe { &*new },
             Err(theirs) => {
@@ -75,7 +80,6 @@ impl<E: Vacant> Register<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::AtomicU64;
     use crate::sync::Ordering::Relaxed;
 
     #[test]

@@ -16,7 +16,7 @@
 //! count of its uses beside the number, so that a handle which a child inherited is not taken for one of the
 //! child's own that has the same entry and the same number.
 
-use super::register::{Register, Vacant};
+use super::register::Register;
 use crate::error::OsError;
 use crate::sync::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::{AtomicU32, AtomicU64, fence};
@@ -31,10 +31,6 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// An entry of the register: the number of uses so far in the upper half, and the descriptor plus one in the lower half,
 /// 0 for none.
 type Entry = AtomicU64;
-
-impl Vacant for Entry {
-    const VACANT: Self = Self::new(0);
-}
 
 static REGISTER: Register<Entry> = Register::new();
 /// Whether the handlers are installed.

@@ -298,7 +298,8 @@ unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {
 /// Copies the 16 bytes at `AT` from private into shared memory, as two words.
 ///
 /// # Safety
-/// * As above.
+/// * At `AT`, `src` is valid for reads of 16 bytes; the 16 bytes there at `dst`, which are 8-aligned, lie in a live,
+///   writable mapping.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 unsafe fn pair_in<const AT: usize>(dst: *mut u8, src: *const u8) {
@@ -311,7 +312,8 @@ unsafe fn pair_in<const AT: usize>(dst: *mut u8, src: *const u8) {
 /// Copies the 16 bytes at `AT` from shared into private memory, as two words.
 ///
 /// # Safety
-/// * As above.
+/// * The 16 bytes there at `src`, which are 8-aligned, lie in a live mapping; at `AT`, `dst` is valid for writes of 16
+///   bytes.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {

@@ -141,6 +141,8 @@ impl Watch {
 struct Silence {
     since: Instant,
     away_ns: u64,
+    /// For how long of it nobody was to send anything.
+    unsent: Duration,
     /// How late this thread was woken meanwhile.
     late: Duration,
     /// When it had lasted a while: how much time the host had taken away.
@@ -161,6 +163,7 @@ impl Silence {
         Self {
             since: now,
             away_ns,
+            unsent: Duration::ZERO,
             late: Duration::ZERO,
             stolen: None,
             threads: HashMap::new(),
@@ -206,14 +209,15 @@ impl Silence {
             return [lasted; 3];
         };
         let away = Duration::from_nanos(away_ns.saturating_sub(self.away_ns));
-        let scheduling = self.waited.max(self.late) + (steal() - stolen);
+        // Who waits for a processor that the host has taken away counts it as well.
+        let scheduling = self.waited.max(self.late).max(steal() - stolen);
         if let Some(about) = self.about {
             println!(
                 "silent for {lasted:?}: a process waited for a processor for {:?}, the one that listens for {:?}, replacing took {away:?}; after {LIMIT:?}:\n{about}",
                 self.waited, self.late
             );
         }
-        let idle = lasted.saturating_sub(scheduling);
+        let idle = lasted.saturating_sub(scheduling + self.unsent);
         [lasted, idle, idle.saturating_sub(away)]
     }
 }
@@ -233,11 +237,10 @@ fn listen(
         std::thread::sleep(EVERY);
         silence.late += asleep.elapsed().saturating_sub(2 * EVERY);
         let now = heard();
-        if all_idle() {
-            silence = Silence::new(away.total_ns());
-            continue;
-        }
         if now == last {
+            if all_idle() {
+                silence.unsent += asleep.elapsed();
+            }
             silence.look();
             continue;
         }
@@ -308,7 +311,8 @@ impl Thread {
     /// For how long it was kept waiting since `new`, at a look at it.
     fn waited(&mut self, task: Task) -> Duration {
         let now = ran_and_waited(task);
-        if now != self.last || state(task) != 'R' {
+        // Of one that never ran there is nothing to tell, nor where the kernel does not count.
+        if now != self.last || now.0 == 0 || state(task) != 'R' {
             self.still = None;
         } else {
             self.still.get_or_insert_with(Instant::now);

@@ -110,7 +110,11 @@ impl Stage<'_> {
         self.watch.replacing(victims.iter().any(only));
         for &i in &victims {
             let child = match i.checked_sub(producers) {
-                None => &self.producers[i],
+                None => {
+                    // Where it is the only one, `replacing` says so.
+                    page.set(ledger::IDLE[i], u64::from(producers > 1));
+                    &self.producers[i]
+                }
                 Some(i) => &self.consumers[i],
             };
             child.signal(libc::SIGKILL);
@@ -129,7 +133,6 @@ impl Stage<'_> {
                 self.consumers[i] = self.consumer::<K>();
                 self.consumers[i].expect("running");
             } else {
-                self.ledger.page.set(ledger::IDLE[i], 1);
                 self.producers[i].kill();
                 self.lives[i] += 1;
                 self.producers[i] = self.producer::<K>(i);

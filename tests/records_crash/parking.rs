@@ -119,7 +119,8 @@ fn three_producers_that_sleep_for_want_of_room_all_wake_when_the_consumer_drains
             })
             .collect();
         let (long, short) = spent.split_at_mut(children.len());
-        assert!(long.iter().all(|&used| used < NEXT_TO_NOTHING), "{long:?}");
+        let little = long.iter().all(|&used| used < NEXT_TO_NOTHING);
+        assert!(little, "{ring:?}: {long:?} in {LONG_NAP:?}");
         short.sort_unstable();
         let used = short[short.len() / 2];
         assert!(used < NAP / 2, "{ring:?}: {used:?} in {NAP:?}");
