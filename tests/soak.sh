@@ -3,9 +3,10 @@
 # unless set) and until there were ANNULUS_SOAK_KILLS kills (10000 unless set). Prints what came of each turn and of all.
 #
 # Per kind and in total: kills, messages, how many of them came again, the longest silence, the longest part of one
-# during which nobody waited for a processor or for a successor to start (tests/common/watch.rs), both in milliseconds,
-# and how many of each were longer than 200 ms. Ends with status 1 if a test failed, if there was a silence of the last
-# sort, or if something was left behind in /dev/shm or among the System V objects: run nothing else with rings meanwhile.
+# during which nobody waited for a processor or for a successor to start, and somebody was to send something
+# (tests/common/watch.rs), both in milliseconds, and how many of each were longer than 200 ms. Ends with status 1 if a
+# test failed, if there was a silence of the last sort, or if something was left behind in /dev/shm or among the System V
+# objects: run nothing else with rings meanwhile.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 seconds=${ANNULUS_SOAK_SECONDS:-1800}

@@ -3,8 +3,8 @@
 //! A thread of the supervisor looks every millisecond whether the stream goes on. Of a silence that lasts it then asks
 //! the kernel for how long each of the processes could have run and was not let (`/proc/<pid>/schedstat`, and for those
 //! who still wait how long ago that last changed), how late it was woken itself, and how much time the machine's host
-//! took away (`/proc/stat`). While the only end of a side is being replaced there is nothing to hear. What is left is
-//! the ring's own.
+//! took away (`/proc/stat`). While the only end of a side is being replaced, or all have sent what they may, there is
+//! nothing to hear. What is left is the ring's own.
 
 use super::kinds::now_ns;
 use super::page::Page;

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 /// How often everybody is put to sleep and woken.
 const ROUNDS: usize = 15;
-/// For how long, the first time and then.
+/// For how long, the first few times and then.
 const LONG_NAP: Duration = Duration::from_millis(300);
 const NAP: Duration = Duration::from_millis(5);
-/// Processor time that a long nap may take. Whoever polls takes all there is; but a heavy fence waits, awake, for the other
-/// processors, of which a host may have taken one away.
-const NEXT_TO_NOTHING: Duration = Duration::from_millis(60);
+/// Processor time that a long nap may take, the best of a few: a heavy fence waits, awake, for the other processors, of which
+/// a host may have taken one away. Whoever polls takes all there is, every time.
+const NEXT_TO_NOTHING: Duration = Duration::from_millis(15);
+const TRIES: usize = 3;
 
 /// Processor time of this process so far.
 fn used() -> Duration {
@@ -71,13 +72,17 @@ fn a_consumer_of_many_producers_that_waits_uses_next_to_no_processor_time() {
     sleeps(|ring| {
         let made = ring.create::<MpscRecords>();
         let idle: Vec<_> = (0..3).map(|_| made.producer().expect("a place")).collect();
-        let mut child = Child::start("wait for a record", ring.args());
-        let spent = Duration::from_micros(child.hear().parse().expect("a number"));
+        let spent = |_| {
+            let mut child = Child::start("wait for a record", ring.args());
+            let spent = Duration::from_micros(child.hear().parse().expect("a number"));
+            child.finish();
+            spent
+        };
+        let calm = (0..TRIES).map(spent).any(|spent| spent < NEXT_TO_NOTHING);
         assert!(
-            spent < NEXT_TO_NOTHING,
-            "{ring:?}: {spent:?} in {LONG_NAP:?}"
+            calm,
+            "{ring:?}: {NEXT_TO_NOTHING:?} and more in {LONG_NAP:?}"
         );
-        child.finish();
         drop(idle);
         ring.unlink(&made);
     });
@@ -94,7 +99,8 @@ fn three_producers_that_sleep_for_want_of_room_all_wake_when_the_consumer_drains
             .map(|_| Child::start("wait for room", ring.args()))
             .collect();
         children.iter_mut().for_each(|child| child.expect("ready"));
-        let mut spent = Vec::new();
+        // Of each round, what the child spent that spent most.
+        let mut spent = vec![Duration::ZERO; ROUNDS];
         let mut times: Vec<u64> = (0..ROUNDS)
             .map(|round| {
                 while filler.try_push(&[0; 1000]) != Err(TryPushError::Full) {}
@@ -103,8 +109,8 @@ fn three_producers_that_sleep_for_want_of_room_all_wake_when_the_consumer_drains
                     let status = made.status().expect("the kernel answers");
                     status.producers.iter().any(|end| end.asleep)
                 });
-                // All three are asleep after a while; once they are left alone for longer.
-                std::thread::sleep(if round == 0 { LONG_NAP } else { NAP });
+                // All three are asleep after a while; a few times they are left alone for longer.
+                std::thread::sleep(if round < TRIES { LONG_NAP } else { NAP });
                 let began = now_ns();
                 while let Some(sample) = rx.drain(64).next_sample() {
                     sample.release();
@@ -112,15 +118,16 @@ fn three_producers_that_sleep_for_want_of_room_all_wake_when_the_consumer_drains
                 let woken = children.iter_mut().map(|child| {
                     let told = child.hear();
                     let (at, used) = told.split_once(' ').expect("two numbers");
-                    spent.push(Duration::from_micros(used.parse().expect("a number")));
+                    let used = Duration::from_micros(used.parse().expect("a number"));
+                    spent[round] = spent[round].max(used);
                     at.parse::<u64>().expect("a number").saturating_sub(began)
                 });
                 woken.max().expect("three")
             })
             .collect();
-        let (long, short) = spent.split_at_mut(children.len());
-        let little = long.iter().all(|&used| used < NEXT_TO_NOTHING);
-        assert!(little, "{ring:?}: {long:?} in {LONG_NAP:?}");
+        let (long, short) = spent.split_at_mut(TRIES);
+        let calm = long.iter().any(|&used| used < NEXT_TO_NOTHING);
+        assert!(calm, "{ring:?}: {long:?} in {LONG_NAP:?}");
         short.sort_unstable();
         let used = short[short.len() / 2];
         assert!(used < NAP / 2, "{ring:?}: {used:?} in {NAP:?}");
