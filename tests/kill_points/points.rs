@@ -8,8 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Where everything is killed, an operation of more instructions than this is killed at every second or third.
-const MOST: usize = 6_000;
 /// No operation has so many.
 const LONGEST: u64 = 200_000;
 /// Where a small sample is killed, instructions are looked at up to here; from then on it goes from system call to system
@@ -147,19 +145,15 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
             (Reached::End, victim.look(most, acts))
         });
         let stretches = stretches.unwrap_or_default();
-        let (ways, every) = match points {
-            0 => {
-                let ways = all(&stretches);
-                let every = ways.len().div_ceil(MOST).max(1);
-                (ways.into_iter().step_by(every).collect(), every)
-            }
+        let ways = match points {
+            0 => all(&stretches),
             n if n > FEW => {
                 let ways = all(&stretches);
                 let part = ways.len().div_ceil(n as usize).max(1);
                 let first = rng.below(part as u64) as usize;
-                (ways.into_iter().skip(first).step_by(part).collect(), 1)
+                ways.into_iter().skip(first).step_by(part).collect()
             }
-            n => (sample(&stretches, n, &mut rng), 1),
+            n => sample(&stretches, n, &mut rng),
         };
         for way in ways.into_iter().chain([END]) {
             kill_at(
@@ -171,11 +165,7 @@ pub fn kill_everywhere<S: Stage>(args: &Args, stage: &mut S, operations: &[S::Op
             );
         }
         let (name, side) = S::name(operation);
-        let some = match (points, every) {
-            (0, 1) => String::new(),
-            (0, n) => format!(" (every {n} instructions)"),
-            _ => " (a sample)".to_owned(),
-        };
+        let some = if points == 0 { "" } else { " (a sample)" };
         child::report(&format!(
             "row|{name}{some}|{side:?}|{}|{}|{}",
             tally.points,
