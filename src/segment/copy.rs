@@ -140,7 +140,7 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
         return;
     }
     // SAFETY: this function's contract is that of `copy_in`.
-    unsafe { copy_in(dst, src, len) };
+    unsafe { apart_in(dst, src, len) };
 }
 
 /// Like [`copy_out`], for lengths that differ from call to call; see [`copy_in_any`].
@@ -162,6 +162,26 @@ pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize) {
         unsafe { pair_out::<0>(dst.add(last), src.add(last)) };
         return;
     }
+    // SAFETY: this function's contract is that of `copy_out`.
+    unsafe { apart_out(dst, src, len) };
+}
+
+/// [`copy_in`] as a call: what is seldom needed must not take registers from what is.
+///
+/// # Safety
+/// As for [`copy_in`].
+#[inline(never)]
+unsafe fn apart_in(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: this function's contract is that of `copy_in`.
+    unsafe { copy_in(dst, src, len) };
+}
+
+/// [`copy_out`] as a call.
+///
+/// # Safety
+/// As for [`copy_out`].
+#[inline(never)]
+unsafe fn apart_out(dst: *mut u8, src: *mut u8, len: usize) {
     // SAFETY: this function's contract is that of `copy_out`.
     unsafe { copy_out(dst, src, len) };
 }
