@@ -24,7 +24,7 @@ const LINE: u64 = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes {
     first: NonNull<u8>,
-    /// Capacity in bytes less 1.
+    /// Turns a position into the offset of its word.
     mask: u64,
     /// How far ahead lines are asked for; 0 in rings too small for it.
     ahead: u64,
@@ -43,7 +43,7 @@ impl Data for Bytes {
         let large = geometry.capacity >= 8 * PREFETCH_BYTES;
         Self {
             first,
-            mask: geometry.capacity - 1,
+            mask: (geometry.capacity - 1) & !7,
             ahead: if large { PREFETCH_BYTES } else { 0 },
         }
     }
@@ -62,11 +62,12 @@ impl View<Bytes> {
 
 impl Strip<'_> {
     /// Size of the ring in bytes.
+    #[inline(always)]
     pub(crate) fn capacity_bytes(self) -> u64 {
-        self.bytes.mask + 1
+        self.bytes.mask + 8
     }
 
-    /// Byte `position` of the ring.
+    /// The first byte of the word of `position`.
     #[inline(always)]
     fn byte(self, position: u64) -> *mut u8 {
         // SAFETY: the masked index is below the capacity, so the byte is inside the mapping.
@@ -85,26 +86,25 @@ impl Strip<'_> {
     /// If they pass the end of the ring.
     #[inline(always)]
     pub(crate) fn payload(self, position: u64, len: usize) -> *mut u8 {
-        let index = position & self.bytes.mask & !7;
+        let index = position & self.bytes.mask;
         assert!(
-            len as u64 <= self.bytes.mask + 1 - index,
+            len as u64 <= self.capacity_bytes() - index,
             "payload past the end of the ring"
         );
         // SAFETY: the masked index is below the capacity, so the byte is inside the mapping.
         unsafe { self.bytes.first.as_ptr().add(index as usize) }
     }
 
-    /// Asks for the lines that the next records will be written to, from `next` on. `asked` is how far that
-    /// was done before.
+    /// Asks for lines to be written ahead of `next`, as many as begin in the `total` bytes of the record that ends there:
+    /// in the long run each line once, and nothing has to be remembered.
     #[inline(always)]
-    pub(crate) fn prefetch_ahead(self, asked: &mut u64, next: u64) {
-        let goal = next.wrapping_add(self.bytes.ahead);
-        if (next.wrapping_sub(*asked) as i64) > 0 {
-            *asked = next & !(LINE - 1);
-        }
-        while (goal.wrapping_sub(*asked) as i64) > 0 {
-            prefetch_for_write(self.byte(*asked));
-            *asked = asked.wrapping_add(LINE);
+    pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
+        let end = next.wrapping_add(self.bytes.ahead);
+        let first = end.wrapping_sub(total.min(self.bytes.ahead));
+        let mut at = first.wrapping_add(LINE - 1) & !(LINE - 1);
+        while (end.wrapping_sub(at) as i64) > 0 {
+            prefetch_for_write(self.byte(at));
+            at = at.wrapping_add(LINE);
         }
     }
 
@@ -188,7 +188,7 @@ impl Words for Strip<'_> {
         // SAFETY: the masked index is a multiple of 8 below the capacity, which is one too, so the word is 8-aligned
         // and inside the view's mapping, which is alive while it is borrowed; header words are only ever accessed
         // as 64-bit atomics, or moved by copies that are outside the memory model.
-        unsafe { AtomicU64::from_ptr(self.byte(position & !7).cast()) }
+        unsafe { AtomicU64::from_ptr(self.byte(position).cast()) }
     }
 }
 

@@ -33,8 +33,6 @@ pub(super) type Claim<K> = <<K as Producing>::Tail as Tail>::Claim;
 pub struct RecordProducer<K: RecordKind, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     pub(super) tail: CachePadded<K::Tail>,
-    /// How far lines were asked for.
-    asked: u64,
     pub(super) view: View<Bytes>,
     signal: Signal,
     seat: Seat,
@@ -65,7 +63,6 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         }
         Ok(Self {
             tail: CachePadded::new(tail),
-            asked: 0,
             signal: Signal::new(segment, End::Producer),
             view,
             seat,
@@ -83,7 +80,6 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
     pub unsafe fn trust_peers(self) -> RecordProducer<K, Trusted> {
         RecordProducer {
             tail: self.tail,
-            asked: self.asked,
             view: self.view,
             signal: self.signal,
             seat: self.seat,
@@ -332,10 +328,12 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     #[inline(always)]
     fn put(&mut self, mut claim: Claim<K>, tag: u16, len: u32, write: impl FnOnce(Strip<'_>, u64)) {
         let strip = self.view.strip();
-        write(strip, self.tail.next(&claim).wrapping_add(HEADER));
+        let from = self.tail.next(&claim);
+        write(strip, from.wrapping_add(HEADER));
         self.tail.commit(strip, &mut claim, len, tag);
         if !self.shared {
-            strip.prefetch_ahead(&mut self.asked, self.tail.next(&claim));
+            let next = self.tail.next(&claim);
+            strip.prefetch_ahead(next, next.wrapping_sub(from));
         }
         self.notify();
     }
