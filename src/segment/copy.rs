@@ -9,14 +9,14 @@
 //! compilers do, stalls the processor once per load (store forwarding fails). Pairs forward.
 
 #[cfg(target_arch = "x86_64")]
-use super::processor::{LongCopy, habits};
+use super::bulk;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes of a word.
 const WORD: usize = 8;
 /// Bytes of a pair of words.
 const PAIR: usize = 2 * WORD;
-/// Longer copies go by what the processor does best; see [`LongCopy`](super::processor::LongCopy).
+/// Longer copies go by what the processor does best; see `bulk.rs`.
 #[cfg(any(target_arch = "x86_64", test))]
 const BULK: usize = 512;
 
@@ -60,8 +60,8 @@ macro_rules! first_pairs {
 #[inline(always)]
 pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-    if len > BULK && unsafe { long(dst, src, len) } {
+    // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract.
+    if len > BULK && unsafe { bulk::copy(dst, src, len) } {
         return;
     }
     let mut at = first_pairs!(pair_in(dst, src), len, 0 16 32 48);
@@ -92,8 +92,8 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
 #[inline(always)]
 pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-    if len > BULK && unsafe { long(dst, src, len) } {
+    // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract.
+    if len > BULK && unsafe { bulk::copy(dst, src, len) } {
         return;
     }
     let mut at = first_pairs!(pair_out(dst, src), len, 0 16 32 48);
@@ -197,7 +197,7 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
     {
         if len > BULK {
             // SAFETY: the range is writable by this function's contract.
-            unsafe { bulk_wipe(dst, len) };
+            unsafe { bulk::wipe(dst, len) };
             return;
         }
         const ZEROES: [u8; PAIR] = [0; PAIR];
@@ -345,99 +345,6 @@ unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {
                 .write_unaligned(word(src.add(at)).load(Relaxed))
         };
     }
-}
-
-/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do.
-///
-/// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn long(dst: *mut u8, src: *const u8, len: usize) -> bool {
-    match habits().long_copy {
-        // SAFETY: this function's contract.
-        LongCopy::OneString => unsafe { string(dst, src, len) },
-        // SAFETY: this function's contract; the processor has AVX, or it would not be said to do so best.
-        LongCopy::Vectors => unsafe { vectors(dst, src, len) },
-        LongCopy::Pairs => return false,
-    }
-    true
-}
-
-/// Moves of 32 bytes, two at a time, the last of them overlapping those before.
-///
-/// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
-/// * The processor has AVX.
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: reads and writes at 0, 64, ... below `len - 64`, and at `len - 64`, 64 bytes each: inside both ranges.
-    unsafe {
-        core::arch::asm!(
-            "2:",
-            "vmovdqu ymm0, [{src} + {at}]",
-            "vmovdqu ymm1, [{src} + {at} + 32]",
-            "vmovdqu [{dst} + {at}], ymm0",
-            "vmovdqu [{dst} + {at} + 32], ymm1",
-            "add {at}, 64",
-            "cmp {at}, {last}",
-            "jb 2b",
-            "vmovdqu ymm0, [{src} + {last}]",
-            "vmovdqu ymm1, [{src} + {last} + 32]",
-            "vmovdqu [{dst} + {last}], ymm0",
-            "vmovdqu [{dst} + {last} + 32], ymm1",
-            "vzeroupper",
-            src = in(reg) src,
-            dst = in(reg) dst,
-            last = in(reg) len - 64,
-            at = inout(reg) 0usize => _,
-            // All of them: their upper halves are zeroed.
-            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-            options(nostack)
-        )
-    };
-}
-
-/// One `rep movsb`.
-///
-/// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn string(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: reads and writes exactly the ranges of the contract; the direction flag is clear by the ABI.
-    unsafe {
-        core::arch::asm!(
-            "rep movsb",
-            inout("rcx") len => _,
-            inout("rdi") dst => _,
-            inout("rsi") src => _,
-            options(nostack, preserves_flags)
-        )
-    };
-}
-
-/// Stores `len` zero bytes by one instruction.
-///
-/// # Safety
-/// * `dst` is valid for writes of `len` bytes in a live mapping.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn bulk_wipe(dst: *mut u8, len: usize) {
-    // SAFETY: writes exactly the range of the contract; the direction flag is clear by the ABI.
-    unsafe {
-        core::arch::asm!(
-            "rep stosb",
-            inout("rcx") len => _,
-            inout("rdi") dst => _,
-            in("al") 0u8,
-            options(nostack, preserves_flags)
-        )
-    };
 }
 
 #[cfg(test)]

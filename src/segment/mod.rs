@@ -5,6 +5,8 @@
 //! and whether its header can be believed; it knows nothing about how messages move.
 
 mod backing;
+#[cfg(target_arch = "x86_64")]
+mod bulk;
 mod copy;
 mod create;
 mod data;

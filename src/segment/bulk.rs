@@ -1,0 +1,94 @@
+//! Copies of more than a few lines on x86-64, by the instructions that the processor does best.
+//!
+//! Like those of `copy.rs` they are outside the language's memory model: a stranger may be writing the same bytes.
+
+use super::processor::{LongCopy, habits};
+
+/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
+#[inline]
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> bool {
+    match habits().long_copy {
+        // SAFETY: this function's contract.
+        LongCopy::OneString => unsafe { string(dst, src, len) },
+        // SAFETY: this function's contract; the processor has AVX, or it would not be said to do so best.
+        LongCopy::Vectors => unsafe { vectors(dst, src, len) },
+        LongCopy::Pairs => return false,
+    }
+    true
+}
+
+/// Moves of 32 bytes, two at a time, the last of them overlapping those before.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
+/// * The processor has AVX.
+#[inline(never)]
+unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes at 0, 64, ... below `len - 64`, and at `len - 64`, 64 bytes each: inside both ranges.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "vmovdqu ymm0, [{src} + {at}]",
+            "vmovdqu ymm1, [{src} + {at} + 32]",
+            "vmovdqu [{dst} + {at}], ymm0",
+            "vmovdqu [{dst} + {at} + 32], ymm1",
+            "add {at}, 64",
+            "cmp {at}, {last}",
+            "jb 2b",
+            "vmovdqu ymm0, [{src} + {last}]",
+            "vmovdqu ymm1, [{src} + {last} + 32]",
+            "vmovdqu [{dst} + {last}], ymm0",
+            "vmovdqu [{dst} + {last} + 32], ymm1",
+            "vzeroupper",
+            src = in(reg) src,
+            dst = in(reg) dst,
+            last = in(reg) len - 64,
+            at = inout(reg) 0usize => _,
+            // All of them: their upper halves are zeroed.
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+            options(nostack)
+        )
+    };
+}
+
+/// One `rep movsb`.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
+#[inline]
+unsafe fn string(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes exactly the ranges of the contract; the direction flag is clear by the ABI.
+    unsafe {
+        core::arch::asm!(
+            "rep movsb",
+            inout("rcx") len => _,
+            inout("rdi") dst => _,
+            inout("rsi") src => _,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// Stores `len` zero bytes by one instruction.
+///
+/// # Safety
+/// * `dst` is valid for writes of `len` bytes in a live mapping.
+#[inline(always)]
+pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
+    // SAFETY: writes exactly the range of the contract; the direction flag is clear by the ABI.
+    unsafe {
+        core::arch::asm!(
+            "rep stosb",
+            inout("rcx") len => _,
+            inout("rdi") dst => _,
+            in("al") 0u8,
+            options(nostack, preserves_flags)
+        )
+    };
+}
