@@ -96,7 +96,7 @@ impl Strip<'_> {
     }
 
     /// Asks for lines to be written ahead of `next`, as many as begin in the `total` bytes of the record that ends there:
-    /// in the long run each line once, and nothing has to be remembered.
+    /// each line once, but for as many as padding has passed over, and nothing has to be remembered.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
         let end = next.wrapping_add(self.bytes.ahead);
