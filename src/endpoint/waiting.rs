@@ -1,6 +1,7 @@
 //! The loop of every blocking call: poll, then do what the strategy says, until something comes.
 
 use super::signal::Signal;
+use crate::error::{PopError, PushError, ReadError};
 use crate::os::clock;
 use crate::sync::{AtomicU32, spin_hint};
 use crate::wait::strategy::{Progress, SHORT_NAP_NS, Step, Wait};
@@ -18,21 +19,17 @@ pub(crate) enum Care {
     Thorough,
 }
 
-/// What a poll found.
-#[derive(Debug)]
-pub(super) enum Poll<R> {
+/// What a poll found. Only whether, not what: a waiter leaves that with whoever polls, for a value that is handed through
+/// here costs the message on which it waits more than the poll.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Poll {
     /// The end of the wait.
-    Found(R),
+    Found,
     Nothing,
     /// Nothing, but something is in the making whose maker may have died. Nobody would wake the waiter then,
     /// so it must not sleep for long.
     Soon,
-}
-
-impl<R> From<Option<R>> for Poll<R> {
-    fn from(found: Option<R>) -> Self {
-        found.map_or(Self::Nothing, Self::Found)
-    }
 }
 
 /// Why a wait ended with nothing.
@@ -40,6 +37,33 @@ impl<R> From<Option<R>> for Poll<R> {
 pub(super) enum Stopped {
     TimedOut,
     PeerDied,
+}
+
+impl From<Stopped> for PushError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TimedOut => Self::TimedOut,
+            Stopped::PeerDied => Self::PeerDied,
+        }
+    }
+}
+
+impl From<Stopped> for PopError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TimedOut => Self::TimedOut,
+            Stopped::PeerDied => Self::PeerDied,
+        }
+    }
+}
+
+impl From<Stopped> for ReadError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::TimedOut => Self::TimedOut,
+            Stopped::PeerDied => Self::PeerDied,
+        }
+    }
 }
 
 /// The moment `deadline` on the clock that futexes use; `u64::MAX` for never.
@@ -55,31 +79,30 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
     }
 }
 
-/// Calls `poll` until it gives something, waiting between calls as `wait` says.
+/// Calls `poll` until it finds something, waiting between calls as `wait` says.
 ///
 /// `poll` is given the signal to wake a peer with, should it have made room. `word` is this endpoint's sleep word, `peer_died` asks the kernel about the peer. Whatever ends the wait,
 /// `poll` has had the last word: a message that came with the deadline is not left behind.
-pub(super) fn wait_for<R, P: Into<Poll<R>>>(
+pub(super) fn wait_for(
     wait: Wait,
     deadline: Option<Instant>,
     signal: &mut Signal,
     word: &AtomicU32,
     peer_died: impl Fn() -> bool,
-    mut poll: impl FnMut(Care, &Signal) -> P,
-) -> Result<R, Stopped> {
-    let mut poll = |care, signal: &Signal| poll(care, signal).into();
+    mut poll: impl FnMut(Care, &Signal) -> Poll,
+) -> Result<(), Stopped> {
     let mut polls = POLLS;
     let mut progress: Option<Progress> = None;
     let next_check_ns = signal.next_check_ns();
     loop {
         for _ in 0..polls {
-            if let Poll::Found(found) = poll(Care::Quick, signal) {
-                return Ok(found);
+            if poll(Care::Quick, signal) == Poll::Found {
+                return Ok(());
             }
             spin_hint();
         }
-        if let Poll::Found(found) = poll(Care::Thorough, signal) {
-            return Ok(found);
+        if poll(Care::Thorough, signal) == Poll::Found {
+            return Ok(());
         }
         let now = clock::monotonic_ns();
         let progress = progress.get_or_insert_with(|| {
@@ -100,8 +123,8 @@ pub(super) fn wait_for<R, P: Into<Poll<R>>>(
             }
             Step::Nap { until_ns } => {
                 let short_ns = now.saturating_add(SHORT_NAP_NS);
-                if let Some(found) = nap(signal, word, until_ns, short_ns, &mut poll) {
-                    return Ok(found);
+                if nap(signal, word, until_ns, short_ns, &mut poll) {
+                    return Ok(());
                 }
                 continue;
             }
@@ -110,24 +133,24 @@ pub(super) fn wait_for<R, P: Into<Poll<R>>>(
             Step::TimedOut => Stopped::TimedOut,
         };
         return match poll(Care::Thorough, signal) {
-            Poll::Found(found) => Ok(found),
-            _ => Err(stopped),
+            Poll::Found => Ok(()),
+            Poll::Nothing | Poll::Soon => Err(stopped),
         };
     }
 }
 
-/// Sleeps, unless a last poll finds something.
-fn nap<R>(
+/// Sleeps, unless a last poll finds something: `true`.
+fn nap(
     signal: &Signal,
     word: &AtomicU32,
     until_ns: u64,
     short_ns: u64,
-    poll: &mut impl FnMut(Care, &Signal) -> Poll<R>,
-) -> Option<R> {
-    let mut found = None;
+    poll: &mut impl FnMut(Care, &Signal) -> Poll,
+) -> bool {
+    let mut found = false;
     signal.nap(word, short_ns, || match poll(Care::Thorough, signal) {
-        Poll::Found(something) => {
-            found = Some(something);
+        Poll::Found => {
+            found = true;
             None
         }
         Poll::Nothing => Some(until_ns),

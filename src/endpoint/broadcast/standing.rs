@@ -2,7 +2,7 @@
 
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
-use super::super::waiting::{self, Poll, Stopped};
+use super::super::waiting::{self, Poll};
 use super::join::Resume;
 use crate::error::{EndpointError, ReadError};
 use crate::layout::control::Control;
@@ -122,20 +122,20 @@ impl Standing {
             producers,
             ..
         } = self;
-        let poll = |_, signal: &Signal| match look(seat.entry(), signal) {
-            Seen::Message(message) => Poll::Found(Ok(message)),
-            Seen::Lost(lost) => Poll::Found(Err(ReadError::Lost(lost))),
-            Seen::Closed => Poll::Found(Err(ReadError::Closed)),
-            Seen::Corrupt(e) => Poll::Found(Err(ReadError::Corrupt(e))),
-            Seen::Empty => Poll::Nothing,
+        let mut found = Err(ReadError::TimedOut);
+        let poll = |_, signal: &Signal| {
+            found = match look(seat.entry(), signal) {
+                Seen::Message(message) => Ok(message),
+                Seen::Lost(lost) => Err(ReadError::Lost(lost)),
+                Seen::Closed => Err(ReadError::Closed),
+                Seen::Corrupt(e) => Err(ReadError::Corrupt(e)),
+                Seen::Empty => return Poll::Nothing,
+            };
+            Poll::Found
         };
         let word = &control.consumer_sleep.0;
         let died = || producers.state() == Peer::Died;
-        let found = match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(found) => found,
-            Err(Stopped::TimedOut) => Err(ReadError::TimedOut),
-            Err(Stopped::PeerDied) => Err(ReadError::PeerDied),
-        };
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
         if let Err(ReadError::Lost(lost)) = found {
             self.lose(lost);
         }

@@ -4,7 +4,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Poll, Stopped};
+use super::super::waiting::{self, Care, Poll};
 use super::batch::RecordDrain;
 use super::sample::RecordSample;
 use crate::error::{EndpointError, PopError, TryPopError};
@@ -255,9 +255,11 @@ impl<M: Trust> RecordConsumer<M> {
 
     #[inline(always)]
     fn find_wait(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<Record, PopError> {
-        match self.head.find(&self.view.strip()) {
-            Some(record) => Ok(record),
-            None => self.wait_for_record(wait, deadline),
+        loop {
+            if let Some(record) = self.head.find(&self.view.strip()) {
+                return Ok(record);
+            }
+            self.wait_for_record(wait, deadline)?;
         }
     }
 
@@ -287,11 +289,7 @@ impl<M: Trust> RecordConsumer<M> {
     }
 
     #[cold]
-    fn wait_for_record(
-        &mut self,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<Record, PopError> {
+    fn wait_for_record(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -302,16 +300,25 @@ impl<M: Trust> RecordConsumer<M> {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let many = mender.is_some();
+        let mut verdict = Ok(());
+        let mut end = |error| {
+            verdict = Err(error);
+            Poll::Found
+        };
         let poll = |care, signal: &Signal| loop {
+            // First what the fast path will look at: what is seen there needs no more.
+            if head.find(&strip).is_some() {
+                break Poll::Found;
+            }
             let told = head.gate();
             let look = head.look(&strip, control);
             if head.gate() != told {
                 let _ = signal.notify(&control.producer_sleep.0);
             }
             match look {
-                Look::Record(record) => break Poll::Found(Ok(record)),
-                Look::Closed => break Poll::Found(Err(PopError::Closed)),
-                Look::Corrupt(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+                Look::Record(_) => break Poll::Found,
+                Look::Closed => break end(PopError::Closed),
+                Look::Corrupt(e) => break end(PopError::Corrupt(e)),
                 Look::Empty => {}
             }
             let Some(mender) = mender.as_mut().filter(|_| care == Care::Thorough) else {
@@ -321,18 +328,15 @@ impl<M: Trust> RecordConsumer<M> {
                 Ok(true) => {}
                 Ok(false) if head.is_claimed(control) => break Poll::Soon,
                 Ok(false) => break Poll::Nothing,
-                Err(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+                Err(e) => break end(PopError::Corrupt(e)),
             }
         };
         let word = &control.consumer_sleep.0;
         // What the dead have claimed is padded first, so that nothing committed behind it is missed.
         let drained = || !many || mpsc::is_drained(control);
         let died = || seat.producers() == Peer::Died && drained();
-        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict,
-            Err(Stopped::TimedOut) => Err(PopError::TimedOut),
-            Err(Stopped::PeerDied) => Err(PopError::PeerDied),
-        }
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        verdict
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::readers::Laggards;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Stopped};
+use super::super::waiting::{self, Care, Poll};
 use super::loan::RecordLoan;
 use super::message::Message;
 use super::tail::{Producing, Tail};
@@ -408,25 +408,24 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let total = tail.shape().total(len);
+        let mut claimed = Err(PushError::TimedOut);
         let poll = |care, _: &Signal| {
             let exactly = match care {
                 Care::Quick => Exactly::No,
                 Care::Thorough => Exactly::Yes,
             };
-            match tail.claim(strip, control, seat, total, exactly) {
-                Ok(claim) => Some(Ok(claim)),
-                Err(Room::Closed) => Some(Err(PushError::Closed)),
-                Err(Room::Corrupt(e)) => Some(Err(PushError::Corrupt(e))),
-                Err(Room::Full | Room::Free) => None,
-            }
+            claimed = match tail.claim(strip, control, seat, total, exactly) {
+                Ok(claim) => Ok(claim),
+                Err(Room::Closed) => Err(PushError::Closed),
+                Err(Room::Corrupt(e)) => Err(PushError::Corrupt(e)),
+                Err(Room::Full | Room::Free) => return Poll::Nothing,
+            };
+            Poll::Found
         };
         let word = &control.producer_sleep.0;
         let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
-        let claim = match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict?,
-            Err(Stopped::TimedOut) => return Err(PushError::TimedOut),
-            Err(Stopped::PeerDied) => return Err(PushError::PeerDied),
-        };
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        let claim = claimed?;
         self.tail.begin(strip, &claim, len);
         Ok(claim)
     }

@@ -3,7 +3,7 @@
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
 use super::super::table::Others;
-use super::super::waiting::{self, Stopped};
+use super::super::waiting::{self, Poll};
 use crate::error::{EndpointError, PushError, TryPushError};
 use crate::layout::control::CLOSED_BY_PRODUCER;
 use crate::layout::header::KIND_MPSC;
@@ -109,22 +109,24 @@ impl Claims {
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let (mine, most) = (seat.entry(), most.min(*capacity));
+        let mut verdict = Ok(());
+        let mut end = |error| {
+            verdict = Err(error);
+            Poll::Found
+        };
         let poll = |_, _: &Signal| match tail::claim(&lane, control, mine, most) {
             Ok(claimed) => {
                 *run = claimed;
-                Some(Ok(()))
+                Poll::Found
             }
-            Err(Refusal::Full) => None,
-            Err(Refusal::Closed) => Some(Err(PushError::Closed)),
-            Err(Refusal::Corrupt(e)) => Some(Err(PushError::Corrupt(e))),
+            Err(Refusal::Full) => Poll::Nothing,
+            Err(Refusal::Closed) => end(PushError::Closed),
+            Err(Refusal::Corrupt(e)) => end(PushError::Corrupt(e)),
         };
         let word = &control.producer_sleep.0;
         let died = || seat.consumer() == Peer::Died;
-        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict,
-            Err(Stopped::TimedOut) => Err(PushError::TimedOut),
-            Err(Stopped::PeerDied) => Err(PushError::PeerDied),
-        }
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        verdict
     }
 
     /// Writes `bytes` as the one message of the claim, and publishes it.

@@ -5,7 +5,7 @@
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
-use super::super::waiting::{self, Care, Poll, Stopped};
+use super::super::waiting::{self, Care, Poll};
 use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -221,6 +221,11 @@ impl Deliveries {
         let many = hands.producers == Producers::Many;
         // Before a death is told, everything is looked for that the dead have left.
         let nobody_produces = Cell::new(false);
+        let mut verdict = Ok(());
+        let mut end = |error| {
+            verdict = Err(error);
+            Poll::Found
+        };
         let poll = |care, signal: &Signal| {
             let found = match care {
                 Care::Quick => hands.find(1, signal),
@@ -230,11 +235,9 @@ impl Deliveries {
                 Care::Thorough => hands.find_slow(1, Clearing::InTurn, signal),
             };
             match (found, care) {
-                (Found::Message, _) => Poll::Found(Ok(())),
-                (Found::Nothing(Nothing::Corrupt(e)), _) => Poll::Found(Err(PopError::Corrupt(e))),
-                (Found::Nothing(Nothing::Drained), Care::Thorough) => {
-                    Poll::Found(Err(PopError::Closed))
-                }
+                (Found::Message, _) => Poll::Found,
+                (Found::Nothing(Nothing::Corrupt(e)), _) => end(PopError::Corrupt(e)),
+                (Found::Nothing(Nothing::Drained), Care::Thorough) => end(PopError::Closed),
                 (Found::Nothing(Nothing::Empty { claimed: true }), _) => Poll::Soon,
                 (Found::Nothing(_), _) => Poll::Nothing,
             }
@@ -247,11 +250,8 @@ impl Deliveries {
             nobody_produces.set(!claimed && producers.state() == Peer::Died);
             nobody_produces.get()
         };
-        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict,
-            Err(Stopped::TimedOut) => Err(PopError::TimedOut),
-            Err(Stopped::PeerDied) => Err(PopError::PeerDied),
-        }
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        verdict
     }
 
     /// Hands the slot of the message in hand back.

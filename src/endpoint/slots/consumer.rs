@@ -4,7 +4,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Poll, Stopped};
+use super::super::waiting::{self, Care, Poll};
 use super::batch::Drain;
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
@@ -406,15 +406,20 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         } = self;
         let control = view.control();
         let claimed = Cell::new(false);
+        let mut verdict = Ok(());
+        let mut end = |error| {
+            verdict = Err(error);
+            Poll::Found
+        };
         let poll = |care, _: &Signal| loop {
             let look = head.look(&view.lane(), control);
             if care == Care::Thorough {
                 claimed.set(head.is_claimed(control));
             }
             match look {
-                Look::Ready => break Poll::Found(Ok(())),
-                Look::Closed => break Poll::Found(Err(PopError::Closed)),
-                Look::Corrupt(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+                Look::Ready => break Poll::Found,
+                Look::Closed => break end(PopError::Closed),
+                Look::Corrupt(e) => break end(PopError::Corrupt(e)),
                 Look::Empty => {}
             }
             let Some(mender) = mender.as_mut().filter(|_| care == Care::Thorough) else {
@@ -424,16 +429,13 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
                 Ok(true) => {}
                 Ok(false) if head.is_claimed(control) => break Poll::Soon,
                 Ok(false) => break Poll::Nothing,
-                Err(e) => break Poll::Found(Err(PopError::Corrupt(e))),
+                Err(e) => break end(PopError::Corrupt(e)),
             }
         };
         let word = &control.consumer_sleep.0;
         // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
         let died = || seat.producers() == Peer::Died && !claimed.get();
-        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict,
-            Err(Stopped::TimedOut) => Err(PopError::TimedOut),
-            Err(Stopped::PeerDied) => Err(PopError::PeerDied),
-        }
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        verdict
     }
 }

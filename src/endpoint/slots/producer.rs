@@ -5,7 +5,7 @@ use super::super::readers::Laggards;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Stopped};
+use super::super::waiting::{self, Care, Poll};
 use super::batch::LoanRun;
 use super::loan::Loan;
 use super::tail::SoleTail;
@@ -359,19 +359,21 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
             ..
         } = self;
         let (lane, control) = (view.lane(), view.control());
+        let mut verdict = Ok(());
+        let mut end = |error| {
+            verdict = Err(error);
+            Poll::Found
+        };
         let poll = |care, _: &Signal| match tail.refill(lane, control, 1, care) {
-            Room::Free(_) => Some(Ok(())),
-            Room::Full => None,
-            Room::Closed => Some(Err(PushError::Closed)),
-            Room::Corrupt(e) => Some(Err(PushError::Corrupt(e))),
+            Room::Free(_) => Poll::Found,
+            Room::Full => Poll::Nothing,
+            Room::Closed => end(PushError::Closed),
+            Room::Corrupt(e) => end(PushError::Corrupt(e)),
         };
         let word = &control.producer_sleep.0;
         let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
-        match waiting::wait_for(wait, deadline, signal, word, died, poll) {
-            Ok(verdict) => verdict,
-            Err(Stopped::TimedOut) => Err(PushError::TimedOut),
-            Err(Stopped::PeerDied) => Err(PushError::PeerDied),
-        }
+        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        verdict
     }
 }
 
