@@ -6,6 +6,7 @@ use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier, ranges};
 use crate::segment::Segment;
 use crate::sync::{AtomicU32, Ordering};
+use crate::wait::pace::Pace;
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use std::sync::Arc;
 
@@ -67,6 +68,9 @@ pub(crate) struct Signal {
     sleepers: Sleepers,
     /// When to ask about the peer next, over all waits of this endpoint.
     next_check_ns: u64,
+    pace: Pace,
+    /// Pauses of a consumer's next wait before it looks again.
+    rest: u64,
     /// The number by which the guard knows the ring.
     ring: u64,
 }
@@ -82,7 +86,8 @@ impl Signal {
             }),
             _ => Some(Fences::Full),
         };
-        let places = segment.checked.geometry.places;
+        let geometry = &segment.checked.geometry;
+        let places = geometry.places;
         let (mine, peers) = match &segment.sems {
             None => (AnyBell::Futex, AnyBell::Futex),
             Some(sems) => {
@@ -104,6 +109,11 @@ impl Signal {
                 _ => Sleepers::Many,
             },
             next_check_ns: 0,
+            pace: Pace::new(match geometry.element {
+                header::ELEMENT_RECORDS => lines(geometry.capacity),
+                _ => geometry.capacity,
+            }),
+            rest: 0,
             ring: segment.ring(),
         }
     }
@@ -116,6 +126,21 @@ impl Signal {
     /// Remembers when to ask about the peer next.
     pub(crate) fn check_peer_at(&mut self, next_check_ns: u64) {
         self.next_check_ns = next_check_ns;
+    }
+
+    /// Tells where a consumer has emptied the ring: at which slot, or at which of the [`lines`] of records.
+    pub(crate) fn emptied_at(&mut self, at: u64) {
+        self.rest = self.pace.rest(at);
+    }
+
+    /// How many pauses the wait that begins now rests before it looks again.
+    pub(crate) fn rest(&mut self) -> u64 {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// Remembers that a wait was over after so many polls.
+    pub(crate) fn waited(&mut self, polls: u32) {
+        self.pace.waited(polls);
     }
 
     /// Whether memory of the ring is gone, so that nobody can come any more. Only the guard notices.
@@ -166,6 +191,11 @@ impl Signal {
             park::nap(word, self.sleepers, &self.mine, fences, short_ns, until_ns);
         }
     }
+}
+
+/// Bytes of records as lines of a cache.
+pub(crate) const fn lines(bytes: u64) -> u64 {
+    bytes / 64
 }
 
 /// Clears what a dead predecessor left in its sleep word.

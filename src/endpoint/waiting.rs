@@ -92,11 +92,24 @@ pub(super) fn wait_for(
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
     let mut polls = POLLS;
+    let rest = signal.rest();
+    if rest > 0 {
+        if poll(Care::Quick, signal) == Poll::Found {
+            signal.waited(1);
+            return Ok(());
+        }
+        for _ in 0..rest {
+            spin_hint();
+        }
+    }
     let mut progress: Option<Progress> = None;
     let next_check_ns = signal.next_check_ns();
     loop {
-        for _ in 0..polls {
+        for polled in 1..=polls {
             if poll(Care::Quick, signal) == Poll::Found {
+                if progress.is_none() {
+                    signal.waited(polled);
+                }
                 return Ok(());
             }
             spin_hint();

@@ -5,5 +5,6 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod pace;
 pub(crate) mod park;
 pub(crate) mod strategy;

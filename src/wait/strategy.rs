@@ -21,6 +21,10 @@ pub(crate) const SHORT_NAP_NS: u64 = 1_000_000;
 /// | [`Wait::spin_then_yield`] | low when cores are free | one core, shared with others |
 /// | [`Wait::park`] | a few to tens of microseconds after a sleep | none |
 ///
+/// A consumer that empties the ring again and again while its producer goes on at full speed rests for up to 16 pauses of
+/// the processor (a third of a microsecond on AMD) before it looks again: the stream is quicker for it. Single messages
+/// and the ends of bursts are not rested before.
+///
 /// ```
 /// use annulus::Wait;
 /// use std::time::Duration;

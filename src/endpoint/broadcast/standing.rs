@@ -120,8 +120,10 @@ impl Standing {
             seat,
             signal,
             producers,
+            received,
             ..
         } = self;
+        signal.emptied_at(*received);
         let mut found = Err(ReadError::TimedOut);
         let poll = |_, signal: &Signal| {
             found = match look(seat.entry(), signal) {

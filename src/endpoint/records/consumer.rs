@@ -299,6 +299,7 @@ impl<M: Trust> RecordConsumer<M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
+        signal.emptied_at(signal::lines(head.next()));
         let many = mender.is_some();
         let mut verdict = Ok(());
         let mut end = |error| {

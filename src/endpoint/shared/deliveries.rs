@@ -218,6 +218,7 @@ impl Deliveries {
         let Self { hands, signal } = self;
         let view = hands.view.clone();
         let producers = hands.seat.producer_side();
+        signal.emptied_at(hands.run.next);
         let many = hands.producers == Producers::Many;
         // Before a death is told, everything is looked for that the dead have left.
         let nobody_produces = Cell::new(false);

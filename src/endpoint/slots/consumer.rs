@@ -405,6 +405,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
+        signal.emptied_at(head.next());
         let claimed = Cell::new(false);
         let mut verdict = Ok(());
         let mut end = |error| {

@@ -1,0 +1,95 @@
+//! When a consumer that has emptied the ring looks again.
+//!
+//! A consumer at the heels of a producer in full flow takes each line from under its pen, and both wait for that line.
+//! So it rests for a moment first, and the next run is longer. It rests only if there is a flow to rest from: this run
+//! was longer than a message, and the last wait was over at once. Who waits for single messages, or comes to the
+//! end of a burst, never rests.
+//!
+//! Rests grow with runs, half a pause a message, so where messages come more slowly than one in half a pause the
+//! next run is shorter and the rests die out. Measured, not derived; see ARCHITECTURE.md.
+
+/// Messages of a run for each pause of the rest after it.
+const MESSAGES_A_PAUSE: u64 = 2;
+/// Pauses of the longest rest: a third of a microsecond, or one where a pause takes longer.
+const PAUSES: u64 = 16;
+/// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
+const ROOM_A_PAUSE: u64 = 64;
+/// A wait that is over with so many polls was none to speak of.
+const AT_ONCE: u32 = 4;
+
+/// What an endpoint knows of the flow of messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Where the last wait began.
+    since: u64,
+    /// Whether that was over at once.
+    flows: bool,
+    longest: u64,
+}
+
+impl Pace {
+    /// Of the consumer of a ring that has `room` slots, or lines of records.
+    pub(crate) fn new(room: u64) -> Self {
+        Self {
+            since: 0,
+            flows: false,
+            longest: PAUSES.min(room / ROOM_A_PAUSE),
+        }
+    }
+
+    /// How many pauses to rest before a wait at position `at`, counted in slots or lines.
+    pub(crate) fn rest(&mut self, at: u64) -> u64 {
+        let run = at.wrapping_sub(self.since);
+        self.since = at;
+        match std::mem::take(&mut self.flows) {
+            true => (run / MESSAGES_A_PAUSE).min(self.longest),
+            false => 0,
+        }
+    }
+
+    /// To be told that the wait is over, after so many polls.
+    pub(crate) fn waited(&mut self, polls: u32) {
+        self.flows = polls <= AT_ONCE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rests of a consumer whose runs and waits are these.
+    fn rests(room: u64, runs_and_polls: &[(u64, u32)]) -> Vec<u64> {
+        let (mut pace, mut at) = (Pace::new(room), 0);
+        let step = |&(run, polls)| {
+            at += run;
+            let rest = pace.rest(at);
+            pace.waited(polls);
+            rest
+        };
+        runs_and_polls.iter().map(step).collect()
+    }
+
+    #[test]
+    fn rests_follow_long_runs_between_short_waits() {
+        assert_eq!(
+            rests(4096, &[(9, 1), (9, 2), (100, 4), (2, 1)]),
+            [0, 4, 16, 1]
+        );
+    }
+
+    #[test]
+    fn who_waits_for_single_messages_never_rests() {
+        assert_eq!(rests(4096, &[(1, 1); 5]), [0; 5]);
+    }
+
+    #[test]
+    fn there_is_no_rest_behind_a_burst_that_was_waited_for() {
+        assert_eq!(rests(4096, &[(50, 900), (50, 64), (50, 5)]), [0; 3]);
+    }
+
+    #[test]
+    fn small_rings_allow_short_rests_or_none() {
+        assert_eq!(rests(128, &[(60, 1), (60, 1)]), [0, 2]);
+        assert_eq!(rests(32, &[(30, 1), (30, 1)]), [0; 2]);
+    }
+}
