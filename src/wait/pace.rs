@@ -41,7 +41,7 @@ impl Pace {
     pub(crate) fn rest(&mut self, at: u64) -> u64 {
         let run = at.wrapping_sub(self.since);
         self.since = at;
-        match std::mem::take(&mut self.flows) {
+        match core::mem::take(&mut self.flows) {
             true => (run / MESSAGES_A_PAUSE).min(self.longest),
             false => 0,
         }
