@@ -1,6 +1,35 @@
 //! Runs every model of `src/models`. A failing model prints loom's reason and ends with a panic.
 //!
+//! Each runs in a process of its own (this test binary, asked for one model). Loom maps a stack for every thread of every
+//! execution, and in one process such models wait for each other in the kernel: two at a time were no quicker than one.
+//!
 //! `LOOM_LOG=trace` and `LOOM_LOCATION=1` in the environment show the failing execution step by step.
+
+use std::process::Command;
+
+/// Set in a process that is to run its model itself.
+const ALONE: &str = "ANNULUS_MODEL";
+
+/// Runs `model`, whose test is called `name`, in a process of its own.
+fn alone(name: &str, model: fn()) {
+    if std::env::var_os(ALONE).is_some() {
+        return model();
+    }
+    let child = Command::new(std::env::current_exe().expect("the test binary has a path"))
+        .args(["--exact", name, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .expect("the test binary can run itself");
+    let (said, why) = (
+        String::from_utf8_lossy(&child.stdout),
+        String::from_utf8_lossy(&child.stderr),
+    );
+    println!("{said}\n{why}");
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{name} fails"
+    );
+}
 
 /// One test for each model, under the model's own name.
 macro_rules! models {
@@ -8,7 +37,8 @@ macro_rules! models {
         $(mod $file {
             $(#[test]
             fn $model() {
-                annulus_loom::models::$file::$model();
+                let name = concat!(stringify!($file), "::", stringify!($model));
+                super::alone(name, annulus_loom::models::$file::$model);
             })*
         })*
     };
