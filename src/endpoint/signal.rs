@@ -128,7 +128,7 @@ impl Signal {
         self.next_check_ns = next_check_ns;
     }
 
-    /// Tells where a consumer has emptied the ring: at which slot, or at which of the [`lines`] of records.
+    /// Tells where a consumer has emptied the ring: at which message, or at which of the [`lines`] of records.
     pub(crate) fn emptied_at(&mut self, at: u64) {
         self.rest = self.pace.rest(at);
     }

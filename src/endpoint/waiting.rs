@@ -19,8 +19,8 @@ pub(crate) enum Care {
     Thorough,
 }
 
-/// What a poll found. Only whether, not what: a waiter leaves that with whoever polls, for a value that is handed through
-/// here costs the message on which it waits more than the poll.
+/// What a poll found. Only whether, not what: that stays with whoever polls, because handing it through here takes time just
+/// when a message has come.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Poll {

@@ -2,15 +2,15 @@
 //!
 //! A consumer at the heels of a producer in full flow takes each line from under its pen, and both wait for that line.
 //! So it rests for a moment first, and the next run is longer. It rests only if there is a flow to rest from: this run
-//! was longer than a message, and the last wait was over at once. Who waits for single messages, or comes to the
-//! end of a burst, never rests.
+//! was longer than a message, and the last wait was over at once. Who waits for single messages never rests, nor does
+//! who drains a burst in one run. In a burst that takes several runs, what comes behind its end may find a rest.
 //!
-//! Rests grow with runs, half a pause a message, so where messages come more slowly than one in half a pause the
+//! Rests grow with runs, half a pause a message, so where messages come more slowly than two in a pause the
 //! next run is shorter and the rests die out. Measured, not derived; see ARCHITECTURE.md.
 
 /// Messages of a run for each pause of the rest after it.
 const MESSAGES_A_PAUSE: u64 = 2;
-/// Pauses of the longest rest: a third of a microsecond, or one where a pause takes longer.
+/// Pauses of the longest rest: 0.4 us where a pause takes 25 ns.
 const PAUSES: u64 = 16;
 /// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
 const ROOM_A_PAUSE: u64 = 64;

@@ -22,8 +22,8 @@ pub(crate) const SHORT_NAP_NS: u64 = 1_000_000;
 /// | [`Wait::park`] | a few to tens of microseconds after a sleep | none |
 ///
 /// A consumer that empties the ring again and again while its producer goes on at full speed rests for up to 16 pauses of
-/// the processor (a third of a microsecond on AMD) before it looks again: the stream is quicker for it. Single messages
-/// and the ends of bursts are not rested before.
+/// the processor (0.4 us where a pause takes 25 ns) before it looks again. Single messages are never rested before; what
+/// comes right behind such a stream may be.
 ///
 /// ```
 /// use annulus::Wait;

@@ -124,6 +124,7 @@ impl Standing {
             ..
         } = self;
         signal.emptied_at(*received);
+        // Until a poll finds something.
         let mut found = Err(ReadError::TimedOut);
         let poll = |_, signal: &Signal| {
             found = match look(seat.entry(), signal) {

@@ -259,6 +259,7 @@ impl<M: Trust> RecordConsumer<M> {
             if let Some(record) = self.head.find(&self.view.strip()) {
                 return Ok(record);
             }
+            // What a lying producer takes back meanwhile is waited for anew.
             self.wait_for_record(wait, deadline)?;
         }
     }

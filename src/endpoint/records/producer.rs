@@ -408,6 +408,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let total = tail.shape().total(len);
+        // Until a poll finds room.
         let mut claimed = Err(PushError::TimedOut);
         let poll = |care, _: &Signal| {
             let exactly = match care {
