@@ -1,5 +1,6 @@
 //! What a message can be, and how far peers are trusted.
 
+use crate::layout::geometry::SlotShape;
 use crate::segment::fnv1a;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -23,6 +24,10 @@ pub trait Element: FromBytes + IntoBytes + Immutable + KnownLayout + sealed::Sea
     /// What the header records of the type. `None` for bytes.
     #[doc(hidden)]
     fn facts() -> Option<Facts>;
+
+    /// The slots that hold it. `None` for bytes.
+    #[doc(hidden)]
+    const SHAPE: Option<SlotShape>;
 }
 
 /// What the header records of a message type.
@@ -55,6 +60,9 @@ mod sealed {
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> sealed::Sealed for T {}
 
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Element for T {
+    const SHAPE: Option<SlotShape> =
+        Some(SlotShape::of(size_of::<T>() as u64, align_of::<T>() as u32));
+
     fn facts() -> Option<Facts> {
         Some(Facts {
             name: short_name(std::any::type_name::<T>()),
@@ -67,6 +75,8 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> Element for T {
 impl sealed::Sealed for [u8] {}
 
 impl Element for [u8] {
+    const SHAPE: Option<SlotShape> = None;
+
     fn facts() -> Option<Facts> {
         None
     }

@@ -142,6 +142,41 @@ const fn offset_of(least: u32, payload_bytes: u64) -> u32 {
     }
 }
 
+/// How a slot is laid out. It is a function of the size and the alignment of messages, so that the compiler knows it where
+/// it knows the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotShape {
+    /// Bytes of a message.
+    pub(crate) payload_bytes: u64,
+    /// Bytes from the start of the slot to the message.
+    pub(crate) payload_offset: u32,
+    /// Bytes from one slot to the next.
+    pub(crate) stride: u64,
+}
+
+impl SlotShape {
+    /// For messages of `payload_bytes`, aligned to `payload_align`.
+    pub(crate) const fn of(payload_bytes: u64, payload_align: u32) -> Self {
+        let least = if payload_align < WORD_BYTES as u32 {
+            WORD_BYTES as u32
+        } else {
+            payload_align
+        };
+        let payload_offset = offset_of(least, payload_bytes);
+        Self {
+            payload_bytes,
+            payload_offset,
+            stride: stride_of(payload_offset as u64, payload_bytes),
+        }
+    }
+
+    /// A number that no other shape has that a ring can have. The stride follows from the other two.
+    pub(crate) const fn number(self) -> u64 {
+        // Offsets of rings are 8 to 64; those of types that no ring can hold are multiples of 128.
+        self.payload_bytes << 7 | self.payload_offset as u64
+    }
+}
+
 impl Geometry {
     /// The layout of a ring of slots. It is a function of these numbers alone, so a reader of a
     /// stranger's header computes it again and compares.
@@ -162,17 +197,15 @@ impl Geometry {
             return Err(out("payload alignment", "a power of two up to 64 bytes"));
         }
         let places = places.check(kind)?;
-        let payload_offset = payload_align.max(WORD_BYTES as u32);
-        let payload_offset = offset_of(payload_offset, payload_bytes);
-        let stride = stride_of(u64::from(payload_offset), payload_bytes);
-        let data_bytes = capacity.checked_mul(stride);
+        let shape = SlotShape::of(payload_bytes, payload_align);
+        let data_bytes = capacity.checked_mul(shape.stride);
         Self {
             kind,
             element: header::ELEMENT_SLOTS,
             capacity,
-            stride,
+            stride: shape.stride,
             payload_bytes,
-            payload_offset,
+            payload_offset: shape.payload_offset,
             payload_align,
             ..Self::regions(places)
         }

@@ -7,7 +7,7 @@
 use super::copy;
 use super::processor::habits;
 use super::view::{Data, View, prefetch_for_write};
-use crate::layout::geometry::Geometry;
+use crate::layout::geometry::{Geometry, SlotShape};
 use crate::layout::header;
 use crate::layout::word;
 use crate::ring::words::Words;
@@ -53,9 +53,9 @@ const WRONG_SIZE: &str = "a message has exactly the ring's slot size";
 pub(crate) struct Slots {
     first: NonNull<u8>,
     mask: u64,
-    stride: u64,
-    payload_offset: u64,
-    payload_bytes: usize,
+    shape: SlotShape,
+    /// The number of that shape.
+    shape_number: u64,
     /// Slots to prefetch ahead.
     ahead: u64,
     /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
@@ -93,12 +93,16 @@ impl Data for Slots {
             true => (64 / geometry.stride).max(1) - 1,
             false => u64::MAX,
         };
+        let shape = SlotShape {
+            payload_bytes: geometry.payload_bytes,
+            payload_offset: geometry.payload_offset,
+            stride: geometry.stride,
+        };
         Self {
             first,
             mask: geometry.capacity - 1,
-            stride: geometry.stride,
-            payload_offset: u64::from(geometry.payload_offset),
-            payload_bytes: geometry.payload_bytes as usize,
+            shape,
+            shape_number: shape.number(),
             ahead,
             ahead_mask: mask(is_large && asks),
             shared_mask: mask(is_large && shares && eager),
@@ -133,10 +137,26 @@ impl View<Slots> {
 }
 
 impl Lane<'_> {
+    /// The same slots, seen by who may know their shape beforehand: one comparison, and nothing of it is loaded or
+    /// compared any more.
+    ///
+    /// # Panics
+    /// If they have another shape.
+    #[inline(always)]
+    pub(crate) fn shaped(self, known: Option<SlotShape>) -> Self {
+        let Some(shape) = known else { return self };
+        assert!(self.slots.shape_number == shape.number(), "{WRONG_SIZE}");
+        let slots = Slots {
+            shape,
+            ..self.slots
+        };
+        Self { slots, ..self }
+    }
+
     /// Size of a message in bytes.
     #[inline(always)]
     pub(crate) fn payload_bytes(self) -> usize {
-        self.slots.payload_bytes
+        self.slots.shape.payload_bytes as usize
     }
 
     /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
@@ -153,7 +173,7 @@ impl Lane<'_> {
     /// The first byte of the slot of `position`.
     #[inline(always)]
     fn slot(self, position: u64) -> *mut u8 {
-        let offset = (position & self.slots.mask) * self.slots.stride;
+        let offset = (position & self.slots.mask) * self.slots.shape.stride;
         // SAFETY: the masked index is below the capacity, so the slot is inside the mapping.
         unsafe { self.slots.first.as_ptr().add(offset as usize) }
     }
@@ -162,7 +182,10 @@ impl Lane<'_> {
     #[inline(always)]
     pub(crate) fn payload(self, position: u64) -> *mut u8 {
         // SAFETY: the payload begins inside its slot.
-        unsafe { self.slot(position).add(self.slots.payload_offset as usize) }
+        unsafe {
+            self.slot(position)
+                .add(self.slots.shape.payload_offset as usize)
+        }
     }
 
     /// Asks for the lines of a slot some messages after `position`, to be written.
@@ -203,7 +226,7 @@ impl Lane<'_> {
     /// Panics if `bytes` is not of the size of a message. To be called before anything is claimed for it.
     #[inline(always)]
     pub(crate) fn check(self, bytes: &[u8]) {
-        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
     }
 
     /// Copies a whole message into the slot of `position`.
@@ -212,7 +235,7 @@ impl Lane<'_> {
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn write(self, position: u64, bytes: &[u8]) {
-        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and has room for `payload_bytes` rounded up to 8.
         unsafe { copy::copy_in(self.payload(position), bytes.as_ptr(), bytes.len()) };
     }
@@ -223,7 +246,7 @@ impl Lane<'_> {
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
-        assert!(bytes.len() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
         unsafe { copy::copy_out(bytes.as_mut_ptr(), self.payload(position), bytes.len()) };
     }
@@ -234,7 +257,7 @@ impl Lane<'_> {
     /// If a `T` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn read<T: FromBytes>(self, position: u64) -> T {
-        assert!(size_of::<T>() == self.slots.payload_bytes, "{WRONG_SIZE}");
+        assert!(size_of::<T>() == self.payload_bytes(), "{WRONG_SIZE}");
         let mut value = MaybeUninit::<T>::uninit();
         let bytes = value.as_mut_ptr().cast::<u8>();
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
@@ -251,7 +274,7 @@ impl Lane<'_> {
     #[inline]
     pub(crate) fn write_bytes(self, position: u64, offset: usize, bytes: &[u8]) {
         assert!(
-            fits(offset, bytes.len(), self.slots.payload_bytes),
+            fits(offset, bytes.len(), self.payload_bytes()),
             "write past the end of a slot"
         );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.
@@ -265,7 +288,7 @@ impl Lane<'_> {
     #[inline]
     pub(crate) fn read_bytes(self, position: u64, offset: usize, bytes: &mut [u8]) {
         assert!(
-            fits(offset, bytes.len(), self.slots.payload_bytes),
+            fits(offset, bytes.len(), self.payload_bytes()),
             "read past the end of a slot"
         );
         // SAFETY: inside the payload by the assertion; the payload is 8-aligned and padded to 8.

@@ -201,7 +201,7 @@ impl<T: Element + ?Sized> Reader<T> {
     /// Copies the next message into `out` if it is there.
     #[inline(always)]
     fn take_into(&mut self, out: &mut T) -> bool {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         let copy = |position| lane.read_into(position, out.as_mut_bytes());
         if self.place.take(&lane, copy).is_none() {
             return false;
@@ -342,7 +342,7 @@ impl<T: Element> Reader<T> {
 
     #[inline(always)]
     fn take(&mut self) -> Option<T> {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         let message = self.place.take(&lane, |position| lane.read(position))?;
         self.after_read();
         Some(message)

@@ -3,6 +3,7 @@
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
 use super::super::table::Others;
+use super::super::typed::Element;
 use super::super::waiting::{self, Poll};
 use crate::error::{EndpointError, PushError, TryPushError};
 use crate::layout::control::CLOSED_BY_PRODUCER;
@@ -129,12 +130,12 @@ impl Claims {
         verdict
     }
 
-    /// Writes `bytes` as the one message of the claim, and publishes it.
+    /// Writes `value` as the one message of the claim, and publishes it.
     #[inline(always)]
-    pub(super) fn put(&mut self, bytes: &[u8]) {
-        let lane = self.view.lane();
+    pub(super) fn put<T: Element + ?Sized>(&mut self, value: &T) {
+        let lane = self.view.lane().shaped(T::SHAPE);
         let position = self.run.next;
-        lane.write(position, bytes);
+        lane.write(position, value.as_bytes());
         self.run.commit(&lane);
         lane.prefetch_ahead(position);
         self.notify();

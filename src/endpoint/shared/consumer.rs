@@ -89,7 +89,8 @@ impl<T: Element, M: Trust> SharedConsumer<T, M> {
     #[inline(always)]
     pub(super) fn take(&mut self) -> T {
         let hands = &self.deliveries.hands;
-        let message = hands.view.lane().read(hands.run.next);
+        let lane = hands.view.lane().shaped(T::SHAPE);
+        let message = lane.read(hands.run.next);
         self.deliveries.release();
         message
     }
@@ -237,7 +238,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     #[inline(always)]
     pub(super) fn take_into(&mut self, out: &mut T) {
         let hands = &self.deliveries.hands;
-        let lane = hands.view.lane();
+        let lane = hands.view.lane().shaped(T::SHAPE);
         lane.read_into(hands.run.next, out.as_mut_bytes());
         self.deliveries.release();
     }

@@ -58,7 +58,7 @@ impl<T: Element, M: Trust> SharedProducer<T, M> {
         }
         self.claims.claim_now(values.len() as u64)?;
         let n = self.claims.run.len();
-        let lane = self.claims.view.lane();
+        let lane = self.claims.view.lane().shaped(T::SHAPE);
         for (i, value) in (0..n).zip(values) {
             lane.write(self.claims.run.next.wrapping_add(i), value.as_bytes());
         }
@@ -78,9 +78,10 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
-        self.claims.view.lane().check(value.as_bytes());
+        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        lane.check(value.as_bytes());
         self.claims.claim_now(1)?;
-        self.claims.put(value.as_bytes());
+        self.claims.put(value);
         Ok(())
     }
 
@@ -94,9 +95,10 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
-        self.claims.view.lane().check(value.as_bytes());
+        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        lane.check(value.as_bytes());
         self.claims.claim_wait(1, wait, None)?;
-        self.claims.put(value.as_bytes());
+        self.claims.put(value);
         Ok(())
     }
 
@@ -114,9 +116,10 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        self.claims.view.lane().check(value.as_bytes());
+        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        lane.check(value.as_bytes());
         self.claims.claim_wait(1, wait, Some(deadline))?;
-        self.claims.put(value.as_bytes());
+        self.claims.put(value);
         Ok(())
     }
 

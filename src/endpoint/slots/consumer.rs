@@ -150,7 +150,7 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// Takes the next message if it is there.
     #[inline(always)]
     pub(super) fn take(&mut self) -> Option<T> {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         let message = self.head.take(&lane, |position| lane.read(position))?;
         self.after_release();
         Some(message)
@@ -212,7 +212,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// Takes the next message into `out` if it is there.
     #[inline(always)]
     pub(super) fn take_into(&mut self, out: &mut T) -> bool {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         let read = |position| lane.read_into(position, out.as_mut_bytes());
         if self.head.take(&lane, read).is_none() {
             return false;

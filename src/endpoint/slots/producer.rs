@@ -157,10 +157,11 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
 
     #[inline(always)]
     fn put(&mut self, value: &T) {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         self.tail
             .put(lane, |position| lane.write(position, value.as_bytes()));
-        lane.prefetch_ahead(self.tail.next());
+        // Of a lane taken now, or numbers for seldom use would be loaded before the message is written.
+        self.view.lane().prefetch_ahead(self.tail.next());
         self.notify();
     }
 
@@ -299,7 +300,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Publishes `n` messages and wakes the consumer once.
     #[inline]
     pub(super) fn publish_run(&mut self, n: u64) {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         for _ in 0..n {
             self.tail.put(lane, |_| ());
             lane.prefetch_ahead(self.tail.next());
