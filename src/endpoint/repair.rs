@@ -97,6 +97,7 @@ impl Repaired {
 
 /// A ring under repair.
 struct Bench<'a> {
+    regions: &'a Regions,
     control: &'a Control,
     producers: Side,
     consumers: Side,
@@ -129,6 +130,7 @@ pub(crate) fn repair(segment: &Segment) -> Result<Repaired, RepairError> {
 impl<'a> Bench<'a> {
     fn new(segment: &Segment, regions: &'a Regions) -> Self {
         Self {
+            regions,
             control: regions.control(),
             producers: Side::new(segment, regions, regions.producer_seats()),
             consumers: Side::new(segment, regions, regions.consumer_seats()),
@@ -159,7 +161,7 @@ impl<'a> Bench<'a> {
         let (control, done) = (self.control, &mut self.done);
         let settled = done.producers.settled + done.consumers.settled > 0;
         let changed = settled || done.close_finished || done.dropped > 0;
-        let signal = Signal::new(segment, End::Consumer);
+        let signal = Signal::new(segment, self.regions, End::Consumer);
         let wanted = |side: &SideRepaired, word| {
             signal.may_sleep() && says_asleep(word) && (changed || side.died > 0)
         };
@@ -167,10 +169,10 @@ impl<'a> Bench<'a> {
         done.producers.woken = wanted(&done.producers, producers);
         done.consumers.woken = wanted(&done.consumers, consumers);
         if done.producers.woken {
-            signal.rouse(producers);
+            signal.rouse();
         }
         if done.consumers.woken {
-            signal.rouse_own_side(consumers);
+            signal.rouse_own_side();
         }
     }
 

@@ -1,10 +1,10 @@
 //! How one endpoint wakes its peer and is woken: fences, bell and sleep words put together once.
 
-use crate::layout::control::AWAKE;
+use crate::layout::control::{ASLEEP, AWAKE, Line};
 use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier, ranges};
-use crate::segment::Segment;
+use crate::segment::{Regions, Segment, Sems, SharedWord};
 use crate::sync::{AtomicU32, Ordering};
 use crate::wait::pace::Pace;
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
@@ -50,6 +50,11 @@ impl Bell for AnyBell {
     }
 }
 
+/// What is glanced at in a ring in which nobody sleeps.
+static NOBODY_SLEEPS: Line<AtomicU32> = Line(AtomicU32::new(AWAKE));
+/// What is glanced at where a glance is not enough, because the publisher has to execute a fence first.
+static LOOK_CLOSER: Line<AtomicU32> = Line(AtomicU32::new(ASLEEP));
+
 /// Which side of the ring an endpoint is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -57,13 +62,43 @@ pub(crate) enum End {
     Consumer,
 }
 
+/// Where one side of a ring sleeps.
+#[derive(Debug)]
+struct Bed {
+    word: SharedWord,
+    bell: AnyBell,
+}
+
+impl Bed {
+    /// That of the side `end`.
+    fn of(end: End, segment: &Segment, regions: &Regions) -> Self {
+        let (places, sems) = (segment.checked.geometry.places, &segment.sems);
+        let bell = |sem: fn(&Sems) -> &Arc<NamedSem>, sleepers| match sems {
+            None => AnyBell::Futex,
+            Some(sems) => AnyBell::Sem(Arc::clone(sem(sems)), sleepers),
+        };
+        match end {
+            End::Producer => Self {
+                word: regions.shared_word(|control| &control.producer_sleep),
+                bell: bell(|sems| &sems.producer, places.producers),
+            },
+            End::Consumer => Self {
+                word: regions.shared_word(|control| &control.consumer_sleep),
+                bell: bell(|sems| &sems.consumer, places.consumers),
+            },
+        }
+    }
+}
+
 /// An endpoint's means to sleep and to wake its peer.
 #[derive(Debug)]
 pub(crate) struct Signal {
+    /// The peer's sleep word, or what stands for it. After most messages nothing else is looked at.
+    glance: SharedWord,
     /// `None`: nobody sleeps in this ring.
     fences: Option<Fences>,
-    mine: AnyBell,
-    peers: AnyBell,
+    mine: Bed,
+    peers: Bed,
     /// Who else sleeps where this endpoint does.
     sleepers: Sleepers,
     /// When to ask about the peer next, over all waits of this endpoint.
@@ -76,8 +111,8 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    /// For an endpoint on `segment`.
-    pub(crate) fn new(segment: &Segment, end: End) -> Self {
+    /// For an endpoint on `segment`, whose regions are `regions`.
+    pub(crate) fn new(segment: &Segment, regions: &Regions, end: End) -> Self {
         let fences = match segment.checked.parking {
             header::PARKING_NEVER => None,
             header::PARKING_ASYMMETRIC => Some(Fences::Asymmetric {
@@ -88,18 +123,21 @@ impl Signal {
         };
         let geometry = &segment.checked.geometry;
         let places = geometry.places;
-        let (mine, peers) = match &segment.sems {
-            None => (AnyBell::Futex, AnyBell::Futex),
-            Some(sems) => {
-                let consumer = AnyBell::Sem(Arc::clone(&sems.consumer), places.consumers);
-                let producer = AnyBell::Sem(Arc::clone(&sems.producer), places.producers);
-                match end {
-                    End::Producer => (producer, consumer),
-                    End::Consumer => (consumer, producer),
-                }
-            }
+        let (mine, peers) = match end {
+            End::Producer => (End::Producer, End::Consumer),
+            End::Consumer => (End::Consumer, End::Producer),
+        };
+        let (mine, peers) = (
+            Bed::of(mine, segment, regions),
+            Bed::of(peers, segment, regions),
+        );
+        let glance = match fences {
+            None => SharedWord::from(&NOBODY_SLEEPS),
+            Some(fences) if fences.publisher_has_none() => peers.word.clone(),
+            Some(_) => SharedWord::from(&LOOK_CLOSER),
         };
         Self {
+            glance,
             fences,
             mine,
             peers,
@@ -153,42 +191,48 @@ impl Signal {
         self.fences.is_some()
     }
 
-    /// Wakes the peer if it sleeps on `word`. To be called after publishing.
+    /// Wakes the peer if it sleeps. To be called after publishing.
     #[inline(always)]
-    pub(crate) fn notify(&self, word: &AtomicU32) -> Notified {
+    pub(crate) fn notify(&self) -> Notified {
+        match park::all_awake(&self.glance) {
+            true => Notified::Fine,
+            false => self.notify_slow(),
+        }
+    }
+
+    #[cold]
+    fn notify_slow(&self) -> Notified {
         match self.fences {
-            Some(fences) => park::notify(word, &self.peers, fences),
+            Some(fences) => park::notify(&self.peers.word, &self.peers.bell, fences),
             None => Notified::Fine,
         }
     }
 
     /// Wakes the peer for good news of the cold kind: a close, a leave.
-    pub(crate) fn rouse(&self, word: &AtomicU32) {
+    pub(crate) fn rouse(&self) {
+        self.rouse_all(&self.peers);
+    }
+
+    /// Wakes those who sleep on this side, for a close that concerns them all.
+    pub(crate) fn rouse_own_side(&self) {
+        self.rouse_all(&self.mine);
+    }
+
+    fn rouse_all(&self, bed: &Bed) {
         if self.fences.is_some() {
-            let _ = park::notify(word, &self.peers, Fences::Full);
+            let _ = park::notify(&bed.word, &bed.bell, Fences::Full);
         }
     }
 
-    /// Wakes those who sleep on this side's own `word`, for a close that concerns them all.
-    pub(crate) fn rouse_own_side(&self, word: &AtomicU32) {
-        if self.fences.is_some() {
-            let _ = park::notify(word, &self.mine, Fences::Full);
-        }
-    }
-
-    /// Sleeps on this endpoint's own `word` until woken, or until what `until_ns` gives; not at all if that is
-    /// `None`. Not beyond `short_ns` where wake-ups cannot be relied on.
-    pub(crate) fn nap(
-        &self,
-        word: &AtomicU32,
-        short_ns: u64,
-        until_ns: impl FnOnce() -> Option<u64>,
-    ) {
+    /// Sleeps until woken, or until what `until_ns` gives; not at all if that is `None`. Not beyond `short_ns` where
+    /// wake-ups cannot be relied on.
+    pub(crate) fn nap(&self, short_ns: u64, until_ns: impl FnOnce() -> Option<u64>) {
+        let Bed { word, bell } = &self.mine;
         // Of several who sleep on one semaphore, one that is quick may take another one's post.
-        let theft = matches!(&self.mine, AnyBell::Sem(_, sleepers) if *sleepers > 1);
+        let theft = matches!(bell, AnyBell::Sem(_, sleepers) if *sleepers > 1);
         let until_ns = || until_ns().map(|until| if theft { until.min(short_ns) } else { until });
         if let Some(fences) = self.fences {
-            park::nap(word, self.sleepers, &self.mine, fences, short_ns, until_ns);
+            park::nap(word, self.sleepers, bell, fences, short_ns, until_ns);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::signal::Signal;
 use crate::error::{PopError, PushError, ReadError};
 use crate::os::clock;
-use crate::sync::{AtomicU32, spin_hint};
+use crate::sync::spin_hint;
 use crate::wait::strategy::{Progress, SHORT_NAP_NS, Step, Wait};
 use std::time::Instant;
 
@@ -81,13 +81,12 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 
 /// Calls `poll` until it finds something, waiting between calls as `wait` says.
 ///
-/// `poll` is given the signal to wake a peer with, should it have made room. `word` is this endpoint's sleep word, `peer_died` asks the kernel about the peer. Whatever ends the wait,
+/// `poll` is given the signal to wake a peer with, should it have made room. `peer_died` asks the kernel about the peer. Whatever ends the wait,
 /// `poll` has had the last word: a message that came with the deadline is not left behind.
 pub(super) fn wait_for(
     wait: Wait,
     deadline: Option<Instant>,
     signal: &mut Signal,
-    word: &AtomicU32,
     peer_died: impl Fn() -> bool,
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
@@ -136,7 +135,7 @@ pub(super) fn wait_for(
             }
             Step::Nap { until_ns } => {
                 let short_ns = now.saturating_add(SHORT_NAP_NS);
-                if nap(signal, word, until_ns, short_ns, &mut poll) {
+                if nap(signal, until_ns, short_ns, &mut poll) {
                     return Ok(());
                 }
                 continue;
@@ -155,13 +154,12 @@ pub(super) fn wait_for(
 /// Sleeps, unless a last poll finds something: `true`.
 fn nap(
     signal: &Signal,
-    word: &AtomicU32,
     until_ns: u64,
     short_ns: u64,
     poll: &mut impl FnMut(Care, &Signal) -> Poll,
 ) -> bool {
     let mut found = false;
-    signal.nap(word, short_ns, || match poll(Care::Thorough, signal) {
+    signal.nap(short_ns, || match poll(Care::Thorough, signal) {
         Poll::Found => {
             found = true;
             None

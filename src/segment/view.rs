@@ -4,11 +4,11 @@
 //! `lane` (slots) and `strip` (records), which mask every index. Shared words are reached as atomics only.
 
 use super::Memory;
-use crate::layout::control::Control;
+use crate::layout::control::{Control, Line};
 use crate::layout::geometry::{Geometry, Places};
 use crate::layout::header::{DataHeader, HEADER_BYTES, Header};
 use crate::layout::participant::Participant;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use std::mem::offset_of;
 use std::ops::{Deref, Range};
 use std::ptr::NonNull;
@@ -32,14 +32,46 @@ pub(crate) struct Regions {
     table: NonNull<Participant>,
     places: Places,
     /// Keeps the pointers above valid.
-    _memory: Arc<Memory>,
+    memory: Arc<Memory>,
 }
 
-// SAFETY: the pointers lead into `_memory`, which any thread may use and which lives as long as the regions;
+// SAFETY: the pointers lead into `memory`, which any thread may use and which lives as long as the regions;
 // shared words are atomics.
 unsafe impl Send for Regions {}
 // SAFETY: as for Send; `&Regions` gives access to atomics only.
 unsafe impl Sync for Regions {}
+
+/// One word of a ring together with what keeps it, or one of this process alone.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedWord {
+    word: NonNull<AtomicU32>,
+    /// Keeps the pointer above valid where it leads into a ring.
+    _memory: Option<Arc<Memory>>,
+}
+
+// SAFETY: the word is in `_memory`, or lives for ever; any thread may use it, and it is an atomic.
+unsafe impl Send for SharedWord {}
+// SAFETY: as for Send; `&SharedWord` gives access to an atomic only.
+unsafe impl Sync for SharedWord {}
+
+impl From<&'static Line<AtomicU32>> for SharedWord {
+    fn from(line: &'static Line<AtomicU32>) -> Self {
+        Self {
+            word: NonNull::from(&line.0),
+            _memory: None,
+        }
+    }
+}
+
+impl Deref for SharedWord {
+    type Target = AtomicU32;
+
+    #[inline(always)]
+    fn deref(&self) -> &AtomicU32 {
+        // SAFETY: made from a reference into `self._memory`, or to what lives for ever.
+        unsafe { self.word.as_ref() }
+    }
+}
 
 /// A ring's regions and its data.
 #[derive(Clone, Debug)]
@@ -133,7 +165,7 @@ impl<D: Data> View<D> {
                 control: at(geometry.control_offset)?.cast(),
                 table: at(geometry.participants_offset)?.cast(),
                 places: geometry.places,
-                _memory: memory,
+                memory,
             },
             _data: data,
         })
@@ -159,9 +191,17 @@ impl Regions {
     /// The control block.
     #[inline(always)]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: points to a whole control block inside `self._memory`; all its fields are atomics, for
+        // SAFETY: points to a whole control block inside `self.memory`; all its fields are atomics, for
         // which every bit pattern is valid, and they are never accessed in any other way.
         unsafe { self.control.as_ref() }
+    }
+
+    /// The word of the control block that `pick` picks.
+    pub(crate) fn shared_word(&self, pick: fn(&Control) -> &Line<AtomicU32>) -> SharedWord {
+        SharedWord {
+            word: NonNull::from(&pick(self.control()).0),
+            _memory: Some(Arc::clone(&self.memory)),
+        }
     }
 
     /// Entries of the participant table.
@@ -183,7 +223,7 @@ impl Regions {
     #[inline]
     pub(crate) fn participant(&self, index: u32) -> &Participant {
         assert!(index < self.participants());
-        // SAFETY: the table has that many entries inside `self._memory`; all fields are atomics.
+        // SAFETY: the table has that many entries inside `self.memory`; all fields are atomics.
         unsafe { self.table.add(index as usize).as_ref() }
     }
 }

@@ -73,6 +73,11 @@ impl Fences {
         }
     }
 
+    /// Whether the publisher's is one for the compiler only.
+    pub(crate) fn publisher_has_none(self) -> bool {
+        self == Fences::Asymmetric { registered: true }
+    }
+
     /// After saying `ASLEEP`, before looking once more. `false`: publishers may not have been reached, so
     /// a wake-up may be missed and the sleep must be short.
     fn sleeper(self) -> bool {
@@ -93,6 +98,15 @@ pub(crate) enum Notified {
     Fine,
     /// The peer has closed its side.
     Gone,
+}
+
+/// Whether a look at a sleep word, right after publishing, shows that nobody has to be woken. For publishers whose
+/// fence costs nothing, so that looking is all that is left of [`notify`]; for others `word` never says so.
+#[inline(always)]
+pub(crate) fn all_awake(word: &AtomicU32) -> bool {
+    light_fence();
+    // Relaxed: ordered by the fence above (W1).
+    word.load(Relaxed) & STATE == AWAKE
 }
 
 /// Wakes the owner of `word` if it sleeps. To be called after publishing.

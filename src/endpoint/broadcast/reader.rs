@@ -6,7 +6,6 @@ use super::super::typed::Element;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
-use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::ring::broadcast::slots::Reader as Place;
 use crate::ring::broadcast::{Gone, Seen, frontier};
@@ -50,7 +49,7 @@ impl<T: Element + ?Sized> Reader<T> {
         };
         let position = if lossless {
             let gated = frontier::gate(control, standing.gate(), capacity, choose);
-            standing.rouse_producer(control);
+            standing.rouse_producer();
             gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?
         } else {
             let position = choose()?;
@@ -221,10 +220,8 @@ impl<T: Element + ?Sized> Reader<T> {
     /// Says how far it has come, and wakes a producer that waits for that.
     #[inline(never)]
     fn publish(&mut self) {
-        let control = self.view.control();
         tell(
             &mut self.place,
-            control,
             self.standing.entry(),
             &self.standing.signal,
         );
@@ -266,10 +263,10 @@ impl<T: Element + ?Sized> Reader<T> {
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let resume = standing.resume.place();
-        standing.wait_for(control, wait, deadline, |mine, signal| {
+        standing.wait_for(wait, deadline, |mine, signal| {
             let seen = place.look(&lane, control, resume);
             if seen != Seen::Message(()) {
-                tell(place, control, mine, signal);
+                tell(place, mine, signal);
             }
             seen
         })
@@ -350,9 +347,9 @@ impl<T: Element> Reader<T> {
 }
 
 /// Says in `mine` how far the reader has come, and wakes a producer that waits for that.
-fn tell(place: &mut Place, control: &Control, mine: &Participant, signal: &Signal) {
+fn tell(place: &mut Place, mine: &Participant, signal: &Signal) {
     if place.publish(mine) {
-        let _ = signal.notify(&control.producer_sleep.0);
+        let _ = signal.notify();
     }
 }
 

@@ -5,7 +5,6 @@ use super::super::signal::Signal;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
-use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::ring::broadcast::records::{Copied, Reader as Place};
 use crate::ring::broadcast::{Seen, frontier};
@@ -51,7 +50,7 @@ impl RecordReader {
         if lossless {
             let reach = shape.capacity - shape.align;
             let gated = frontier::gate(control, standing.gate(), reach, choose);
-            standing.rouse_producer(control);
+            standing.rouse_producer();
             gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;
             place = place.map(|place| place.waited_for(standing.gate().0));
         } else {
@@ -220,10 +219,10 @@ impl RecordReader {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let resume = standing.resume.place();
-        let copied = standing.wait_for(control, wait, deadline, |mine, signal| {
+        let copied = standing.wait_for(wait, deadline, |mine, signal| {
             let seen = place.look(&strip, control, resume, copy(strip, out));
             if !matches!(seen, Seen::Message(_)) {
-                tell(place, control, mine, signal);
+                tell(place, mine, signal);
             }
             seen
         })?;
@@ -241,10 +240,8 @@ impl RecordReader {
     /// Says how far it has come, and wakes a producer that waits for that.
     #[inline(never)]
     fn publish(&mut self) {
-        let control = self.view.control();
         tell(
             &mut self.place,
-            control,
             self.standing.entry(),
             &self.standing.signal,
         );
@@ -272,9 +269,9 @@ fn copy<'a>(strip: Strip<'a>, out: &'a mut Vec<u8>) -> impl FnMut(u64, u32) + 'a
 }
 
 /// Says in `mine` how far the reader has come, and wakes a producer that waits for that.
-fn tell(place: &mut Place, control: &Control, mine: &Participant, signal: &Signal) {
+fn tell(place: &mut Place, mine: &Participant, signal: &Signal) {
     if place.publish(mine) {
-        let _ = signal.notify(&control.producer_sleep.0);
+        let _ = signal.notify();
     }
 }
 

@@ -49,7 +49,7 @@ impl Standing {
             producers: seat.producer_side(),
             seat,
             place,
-            signal: Signal::new(segment, End::Consumer),
+            signal: Signal::new(segment, regions, End::Consumer),
             resume: Resume::default(),
             received: 0,
             lost: 0,
@@ -76,12 +76,12 @@ impl Standing {
     /// Stops the producer from waiting.
     pub(super) fn ungate(&self, control: &Control) {
         frontier::ungate(control, self.place);
-        self.rouse_producer(control);
+        self.rouse_producer();
     }
 
     /// Wakes a producer that may have waited for this reader more than is necessary.
-    pub(super) fn rouse_producer(&self, control: &Control) {
-        self.signal.rouse(&control.producer_sleep.0);
+    pub(super) fn rouse_producer(&self) {
+        self.signal.rouse();
     }
 
     /// Counts `lost` messages.
@@ -111,7 +111,6 @@ impl Standing {
     /// Waits until `look` sees something.
     pub(super) fn wait_for<M>(
         &mut self,
-        control: &Control,
         wait: Wait,
         deadline: Option<Instant>,
         mut look: impl FnMut(&Participant, &Signal) -> Seen<M>,
@@ -136,9 +135,8 @@ impl Standing {
             };
             Poll::Found
         };
-        let word = &control.consumer_sleep.0;
         let died = || producers.state() == Peer::Died;
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         if let Err(ReadError::Lost(lost)) = found {
             self.lose(lost);
         }

@@ -55,9 +55,9 @@ impl RecordConsumer<Untrusted> {
         let head = Head::resume(&view.strip(), control, geometry.shape(), producers)?;
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
-        let signal = Signal::new(segment, End::Consumer);
+        let signal = Signal::new(segment, &view, End::Consumer);
         // Producers may sleep for want of what the predecessor released last.
-        signal.rouse(&control.producer_sleep.0);
+        signal.rouse();
         Ok(Self {
             head: CachePadded::new(head),
             mender: many.then(|| Mender::new(&seat)),
@@ -191,7 +191,7 @@ impl<M: Trust> RecordConsumer<M> {
             close::close_consumer(control);
         }
         park::leave(&control.consumer_sleep.0);
-        self.signal.rouse(&control.producer_sleep.0);
+        self.signal.rouse();
     }
 
     /// Whether no record is there to be read. `false` stays false until one is taken.
@@ -241,7 +241,7 @@ impl<M: Trust> RecordConsumer<M> {
         let control = self.view.control();
         self.head.release(&self.view.strip(), control, record);
         if self.head.publish_gate_if_due(control) {
-            let _ = self.signal.notify(&control.producer_sleep.0);
+            let _ = self.signal.notify();
         }
     }
 
@@ -279,7 +279,7 @@ impl<M: Trust> RecordConsumer<M> {
             };
         }
         if self.head.gate() != told {
-            let _ = self.signal.notify(&control.producer_sleep.0);
+            let _ = self.signal.notify();
         }
         match look {
             Look::Record(record) => Ok(record),
@@ -315,7 +315,7 @@ impl<M: Trust> RecordConsumer<M> {
             let told = head.gate();
             let look = head.look(&strip, control);
             if head.gate() != told {
-                let _ = signal.notify(&control.producer_sleep.0);
+                let _ = signal.notify();
             }
             match look {
                 Look::Record(_) => break Poll::Found,
@@ -333,11 +333,10 @@ impl<M: Trust> RecordConsumer<M> {
                 Err(e) => break end(PopError::Corrupt(e)),
             }
         };
-        let word = &control.consumer_sleep.0;
         // What the dead have claimed is padded first, so that nothing committed behind it is missed.
         let drained = || !many || mpsc::is_drained(control);
         let died = || seat.producers() == Peer::Died && drained();
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         verdict
     }
 }

@@ -63,7 +63,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         }
         Ok(Self {
             tail: CachePadded::new(tail),
-            signal: Signal::new(segment, End::Producer),
+            signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
             shared,
@@ -257,12 +257,12 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         let control = self.view.control();
         if self.shared {
             close::close_shared(control, CLOSED_BY_PRODUCER);
-            self.signal.rouse_own_side(&control.producer_sleep.0);
+            self.signal.rouse_own_side();
         } else {
             close::close_producer(control);
             park::leave(&control.producer_sleep.0);
         }
-        self.signal.rouse(&control.consumer_sleep.0);
+        self.signal.rouse();
     }
 
     /// The longest record in bytes.
@@ -341,8 +341,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// Wakes the consumer if it sleeps.
     #[inline(always)]
     pub(super) fn notify(&mut self) {
-        let word = &self.view.control().consumer_sleep.0;
-        if self.signal.notify(word) == Notified::Gone {
+        if self.signal.notify() == Notified::Gone {
             self.tail.forget_credit();
         }
     }
@@ -423,9 +422,8 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
             };
             Poll::Found
         };
-        let word = &control.producer_sleep.0;
         let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         let claim = claimed?;
         self.tail.begin(strip, &claim, len);
         Ok(claim)

@@ -51,7 +51,7 @@ impl Claims {
         seat.settle();
         Ok(Self {
             run: Run::NONE,
-            signal: Signal::new(segment, End::Producer),
+            signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
             capacity,
@@ -124,9 +124,8 @@ impl Claims {
             Err(Refusal::Closed) => end(PushError::Closed),
             Err(Refusal::Corrupt(e)) => end(PushError::Corrupt(e)),
         };
-        let word = &control.producer_sleep.0;
         let died = || seat.consumer() == Peer::Died;
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         verdict
     }
 
@@ -168,7 +167,7 @@ impl Claims {
     #[inline(always)]
     pub(super) fn notify(&mut self) {
         // Whether the consumer is gone is what the next claim finds out.
-        let _ = self.signal.notify(&self.view.control().consumer_sleep.0);
+        let _ = self.signal.notify();
     }
 
     /// Messages ahead of the consumers.
@@ -186,8 +185,8 @@ impl Claims {
     pub(super) fn close(self) {
         let control = self.view.control();
         close::close_shared(control, CLOSED_BY_PRODUCER);
-        self.signal.rouse_own_side(&control.producer_sleep.0);
-        self.signal.rouse(&control.consumer_sleep.0);
+        self.signal.rouse_own_side();
+        self.signal.rouse();
     }
 }
 

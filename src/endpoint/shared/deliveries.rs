@@ -91,7 +91,7 @@ impl Hands {
         let lane = self.view.lane();
         lane.prefetch_back(self.run.next);
         self.run.release(&lane, self.capacity);
-        let _ = signal.notify(&self.view.control().producer_sleep.0);
+        let _ = signal.notify();
     }
 
     /// What [`Hands::find`] did not find, after clearing up after the dead.
@@ -148,7 +148,7 @@ impl Hands {
         self.redelivered |= !self.run.is_empty();
         if repair::dropped(control) != dropped {
             // There is room where dropped messages were.
-            let _ = signal.notify(&control.producer_sleep.0);
+            let _ = signal.notify();
         }
         !self.run.is_empty()
     }
@@ -158,9 +158,9 @@ impl Deliveries {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         let geometry = &segment.checked.geometry;
         let (seat, run) = orphans::take_seat(segment, &view, &view.lane())?;
-        let signal = Signal::new(segment, End::Consumer);
+        let signal = Signal::new(segment, &view, End::Consumer);
         // Producers may sleep for want of what the predecessor released last.
-        signal.rouse(&view.control().producer_sleep.0);
+        signal.rouse();
         Ok(Self {
             hands: Hands {
                 capacity: geometry.capacity,
@@ -243,7 +243,6 @@ impl Deliveries {
                 (Found::Nothing(_), _) => Poll::Nothing,
             }
         };
-        let word = &view.control().consumer_sleep.0;
         let died = || {
             let head = head::head(view.control());
             // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
@@ -251,7 +250,7 @@ impl Deliveries {
             nobody_produces.set(!claimed && producers.state() == Peer::Died);
             nobody_produces.get()
         };
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         verdict
     }
 
@@ -279,8 +278,8 @@ impl Deliveries {
             Producers::One => close::close_consumer(control),
             Producers::Many => close::close_shared(control, CLOSED_BY_CONSUMER),
         }
-        self.signal.rouse_own_side(&control.consumer_sleep.0);
-        self.signal.rouse(&control.producer_sleep.0);
+        self.signal.rouse_own_side();
+        self.signal.rouse();
     }
 }
 
@@ -297,7 +296,7 @@ impl Drop for Deliveries {
         if !hands.run.is_empty() {
             // Somebody else shall take over what is in hand: to them it looks like a death.
             hands.seat.abandon();
-            signal.rouse_own_side(&hands.view.control().consumer_sleep.0);
+            signal.rouse_own_side();
         }
     }
 }

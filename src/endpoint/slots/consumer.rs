@@ -62,9 +62,9 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         let head = Head::resume(&view.lane(), control, geometry.capacity, producers)?;
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
-        let signal = Signal::new(segment, End::Consumer);
+        let signal = Signal::new(segment, &view, End::Consumer);
         // A producer may sleep for want of what the predecessor released last.
-        signal.rouse(&control.producer_sleep.0);
+        signal.rouse();
         Ok(Self {
             ahead: Ahead {
                 until: head.next(),
@@ -283,7 +283,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             Some(_) => close::close_shared(control, CLOSED_BY_CONSUMER),
         }
         park::leave(&control.consumer_sleep.0);
-        self.signal.rouse(&control.producer_sleep.0);
+        self.signal.rouse();
     }
 
     /// Messages committed and not yet taken. Never more than there are. Reads a few of the producer's lines.
@@ -370,7 +370,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     fn tell_producer(&mut self) {
         let control = self.view.control();
         self.head.publish_gate(control);
-        let _ = self.signal.notify(&control.producer_sleep.0);
+        let _ = self.signal.notify();
     }
 
     #[cold]
@@ -433,10 +433,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
                 Err(e) => break end(PopError::Corrupt(e)),
             }
         };
-        let word = &control.consumer_sleep.0;
         // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
         let died = || seat.producers() == Peer::Died && !claimed.get();
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         verdict
     }
 }

@@ -48,7 +48,7 @@ impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
         signal::wake_up(&control.producer_sleep.0);
         Ok(Self {
             tail: CachePadded::new(tail),
-            signal: Signal::new(segment, End::Producer),
+            signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
             element: PhantomData,
@@ -240,7 +240,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
         let control = self.view.control();
         close::close_producer(control);
         park::leave(&control.producer_sleep.0);
-        self.signal.rouse(&control.consumer_sleep.0);
+        self.signal.rouse();
     }
 
     /// Messages committed and not yet released: how far the consumer lags behind. Never less than it is.
@@ -310,8 +310,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
 
     #[inline(always)]
     fn notify(&mut self) {
-        let word = &self.view.control().consumer_sleep.0;
-        let gone = self.signal.notify(word) == Notified::Gone;
+        let gone = self.signal.notify() == Notified::Gone;
         if gone || self.tail.is_told_off(self.view.control()) {
             self.tail.forget_credit();
         }
@@ -371,9 +370,8 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
             Room::Closed => end(PushError::Closed),
             Room::Corrupt(e) => end(PushError::Corrupt(e)),
         };
-        let word = &control.producer_sleep.0;
         let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
-        waiting::wait_for(wait, deadline, signal, word, died, poll)?;
+        waiting::wait_for(wait, deadline, signal, died, poll)?;
         verdict
     }
 }
