@@ -9,16 +9,19 @@
 //! compilers do, stalls the processor once per load (store forwarding fails). Pairs forward.
 
 #[cfg(target_arch = "x86_64")]
-use super::bulk;
+use super::{blocks, bulk};
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes of a word.
 const WORD: usize = 8;
 /// Bytes of a pair of words.
 const PAIR: usize = 2 * WORD;
+/// Bytes of a line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 64;
 /// Longer copies go by what the processor does best; see `bulk.rs`.
 #[cfg(any(target_arch = "x86_64", test))]
-const BULK: usize = 512;
+pub(super) const BULK: usize = 512;
 
 /// The shared word at `at`.
 ///
@@ -64,6 +67,12 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     if len > BULK && unsafe { bulk::copy(dst, src, len) } {
         return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if len > LINE && len <= BULK {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { blocks::copy(dst, src, len) };
+        return;
+    }
     let mut at = first_pairs!(pair_in(dst, src), len, 0 16 32 48);
     while at + PAIR <= len {
         // SAFETY: `at + 16 <= len`, so both sixteen bytes are inside.
@@ -94,6 +103,12 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract.
     if len > BULK && unsafe { bulk::copy(dst, src, len) } {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if len > LINE && len <= BULK {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { blocks::copy(dst, src, len) };
         return;
     }
     let mut at = first_pairs!(pair_out(dst, src), len, 0 16 32 48);
@@ -127,16 +142,9 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
 #[inline(always)]
 pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    if (PAIR..=BULK).contains(&len) {
-        let last = len - PAIR;
-        let mut at = 0;
-        while at < last {
-            // SAFETY: `at + 16 < len`, so both sixteen bytes are inside.
-            unsafe { pair_in::<0>(dst.add(at), src.add(at)) };
-            at += PAIR;
-        }
-        // SAFETY: the last sixteen of at least sixteen bytes.
-        unsafe { pair_in::<0>(dst.add(last), src.add(last)) };
+    if blocks::LENGTHS.contains(&len) {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { blocks::copy(dst, src, len) };
         return;
     }
     // SAFETY: this function's contract is that of `copy_in`.
@@ -150,16 +158,9 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
 #[inline(always)]
 pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    if (PAIR..=BULK).contains(&len) {
-        let last = len - PAIR;
-        let mut at = 0;
-        while at < last {
-            // SAFETY: `at + 16 < len`, so both sixteen bytes are inside.
-            unsafe { pair_out::<0>(dst.add(at), src.add(at)) };
-            at += PAIR;
-        }
-        // SAFETY: the last sixteen of at least sixteen bytes.
-        unsafe { pair_out::<0>(dst.add(last), src.add(last)) };
+    if blocks::LENGTHS.contains(&len) {
+        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+        unsafe { blocks::copy(dst, src, len) };
         return;
     }
     // SAFETY: this function's contract is that of `copy_out`.
@@ -192,7 +193,6 @@ unsafe fn apart_out(dst: *mut u8, src: *mut u8, len: usize) {
 /// * `dst` is 8-aligned, and `len` bytes from it lie in a live, writable mapping.
 #[inline(always)]
 pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
-    let mut at = 0;
     #[cfg(target_arch = "x86_64")]
     {
         if len > BULK {
@@ -200,13 +200,13 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
             unsafe { bulk::wipe(dst, len) };
             return;
         }
-        const ZEROES: [u8; PAIR] = [0; PAIR];
-        while at + PAIR <= len {
-            // SAFETY: `at + 16 <= len`, so the sixteen bytes are inside.
-            unsafe { pair_in::<0>(dst.add(at), ZEROES.as_ptr()) };
-            at += PAIR;
+        if blocks::LENGTHS.contains(&len) {
+            // SAFETY: as above, and 8-aligned.
+            unsafe { blocks::wipe(dst, len) };
+            return;
         }
     }
+    let mut at = 0;
     while at < len {
         // SAFETY: `at < len`, both multiples of 8, so the word is inside and aligned.
         unsafe { word(dst.add(at)).store(0, Relaxed) };
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_at_every_length() {
-        for len in (0..70).chain([BULK - 1, BULK, BULK + 1, 4096]) {
+        for len in (0..BULK + 2).chain([4096]) {
             let data: Vec<u8> = (0..len).map(|i| (i * 7 + 1) as u8).collect();
             let mut shared = words(len / 8 + 2);
             let mut out = vec![0; len];
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn copies_of_any_length_are_the_same_bytes_and_touch_no_others() {
-        for len in (0..140).chain([BULK - 1, BULK, BULK + 1, 4096]) {
+        for len in (0..BULK + 2).chain([4096]) {
             let data: Vec<u8> = (0..len).map(|i| (i * 11 + 3) as u8).collect();
             let mut shared = words(len / 8 + 2);
             let mut out = vec![0; len + 1];
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_wipe_stores_zeroes_and_touches_no_others() {
-        for n in (0..70).chain([BULK / 8, BULK / 8 + 1, 1000]) {
+        for n in (0..BULK / 8 + 2).chain([1000]) {
             let mut shared = words(n + 1);
             // SAFETY: `n` words are there.
             unsafe { wipe(shared.as_mut_ptr().cast(), n * 8) };

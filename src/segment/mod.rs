@@ -6,6 +6,8 @@
 
 mod backing;
 #[cfg(target_arch = "x86_64")]
+mod blocks;
+#[cfg(target_arch = "x86_64")]
 mod bulk;
 mod copy;
 mod create;

@@ -1,0 +1,129 @@
+//! Copies of a few lines on x86-64, in one block of assembly each.
+//!
+//! Like those of `copy.rs` they are outside the language's memory model: a stranger may be writing the same bytes.
+//!
+//! Lengths differ from call to call, so the processor guesses wrong whichever way it is told when to stop. The moves overlap
+//! instead: up to 48 bytes take three of them, up to 64 four, and what is longer goes by 64 bytes, the last of which reach
+//! back into those before. A loop of single moves of 16 bytes has more ends to guess, and takes twice as long
+//! wherever the compiler happens to lay it across two lines of code.
+
+use super::copy::BULK;
+
+/// The lengths that are copied here.
+pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=BULK;
+
+/// Copies `len` bytes, one of [`LENGTHS`].
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 16; other processes may write either.
+#[inline(always)]
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes 16 bytes at 0, at most `len - 16` and at `len - 16` (up to 48 bytes), or 32 at either
+    // end (up to 64), or 64 at 0, 64, ... below `len - 64` and at `len - 64`: inside both ranges.
+    unsafe {
+        core::arch::asm!(
+            "cmp {left}, 48",
+            "ja 2f",
+            "lea {at}, [{left} - 16]",
+            "shr {left}, 1",
+            "movups xmm0, [{src}]",
+            "movups xmm1, [{src} + {left} - 8]",
+            "movups xmm2, [{src} + {at}]",
+            "movups [{dst}], xmm0",
+            "movups [{dst} + {left} - 8], xmm1",
+            "movups [{dst} + {at}], xmm2",
+            "jmp 5f",
+            "2:",
+            "sub {left}, 64",
+            "jbe 4f",
+            "3:",
+            "movups xmm0, [{src} + {at}]",
+            "movups xmm1, [{src} + {at} + 16]",
+            "movups xmm2, [{src} + {at} + 32]",
+            "movups xmm3, [{src} + {at} + 48]",
+            "movups [{dst} + {at}], xmm0",
+            "movups [{dst} + {at} + 16], xmm1",
+            "movups [{dst} + {at} + 32], xmm2",
+            "movups [{dst} + {at} + 48], xmm3",
+            "add {at}, 64",
+            "cmp {at}, {left}",
+            "jb 3b",
+            "movups xmm0, [{src} + {left}]",
+            "movups xmm1, [{src} + {left} + 16]",
+            "movups xmm2, [{src} + {left} + 32]",
+            "movups xmm3, [{src} + {left} + 48]",
+            "movups [{dst} + {left}], xmm0",
+            "movups [{dst} + {left} + 16], xmm1",
+            "movups [{dst} + {left} + 32], xmm2",
+            "movups [{dst} + {left} + 48], xmm3",
+            "jmp 5f",
+            "4:",
+            "movups xmm0, [{src}]",
+            "movups xmm1, [{src} + 16]",
+            "movups xmm2, [{src} + {left} + 32]",
+            "movups xmm3, [{src} + {left} + 48]",
+            "movups [{dst}], xmm0",
+            "movups [{dst} + 16], xmm1",
+            "movups [{dst} + {left} + 32], xmm2",
+            "movups [{dst} + {left} + 48], xmm3",
+            "5:",
+            src = in(reg) src,
+            dst = in(reg) dst,
+            left = inout(reg) len => _,
+            at = inout(reg) 0usize => _,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            options(nostack)
+        )
+    };
+}
+
+/// Stores zeroes over `len` bytes, one of [`LENGTHS`] and a multiple of 8. No word is ever half of zeroes.
+///
+/// # Safety
+/// * `dst` is 8-aligned and valid for writes of `len` bytes; other processes may read and write them.
+#[inline(always)]
+pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
+    // SAFETY: writes at the places that `copy` writes at, but for the second of three moves, which begins at a multiple
+    // of 8 at or below its place, and not below 0.
+    unsafe {
+        core::arch::asm!(
+            "xorps {zero}, {zero}",
+            "cmp {left}, 48",
+            "ja 2f",
+            "lea {at}, [{left} - 16]",
+            "shr {left}, 1",
+            "and {left}, -8",
+            "movups [{dst}], {zero}",
+            "movups [{dst} + {left} - 8], {zero}",
+            "movups [{dst} + {at}], {zero}",
+            "jmp 5f",
+            "2:",
+            "sub {left}, 64",
+            "jbe 4f",
+            "3:",
+            "movups [{dst} + {at}], {zero}",
+            "movups [{dst} + {at} + 16], {zero}",
+            "movups [{dst} + {at} + 32], {zero}",
+            "movups [{dst} + {at} + 48], {zero}",
+            "add {at}, 64",
+            "cmp {at}, {left}",
+            "jb 3b",
+            "movups [{dst} + {left}], {zero}",
+            "movups [{dst} + {left} + 16], {zero}",
+            "movups [{dst} + {left} + 32], {zero}",
+            "movups [{dst} + {left} + 48], {zero}",
+            "jmp 5f",
+            "4:",
+            "movups [{dst}], {zero}",
+            "movups [{dst} + 16], {zero}",
+            "movups [{dst} + {left} + 32], {zero}",
+            "movups [{dst} + {left} + 48], {zero}",
+            "5:",
+            dst = in(reg) dst,
+            left = inout(reg) len => _,
+            at = inout(reg) 0usize => _,
+            zero = out(xmm_reg) _,
+            options(nostack)
+        )
+    };
+}
