@@ -165,9 +165,9 @@ pub(super) const RECORDS: &[Mutant] = &[
         &[("words.at(self.next).store(record::busy(len), Relaxed);", "let _ = (words, len);")], TWO_DEAD, WRONG),
     mutant("no_busy_fence", "A2", (MANY, "fn begin("), &[("fence(Release);", "")], TWO_DEAD, IN_ORDER),
     mutant("commit_last_pads_behind_a_ready_record", "order", (MANY, "fn commit_last("),
-        &[("self.next = at.wrapping_add(shape.total(len)); self.abort(words); self.next = at;
-            self.commit(words, shape, len, tag);",
-           "self.next = at; self.commit(words, shape, len, tag); self.abort(words);")], DEAD_LOAN, WRONG),
+        &[("self.next = at.wrapping_add(record.total); self.abort(words); self.next = at;
+            self.commit(words, record);",
+           "self.next = at; self.commit(words, record); self.abort(words);")], DEAD_LOAN, WRONG),
     mutant("announced_after_the_exchange", "A1", (MANY, "fn claim("),
         &[("announce(mine, seen, pad + total);", ""),
           ("Ok(_) => {", "Ok(_) => { announce(mine, seen, pad + total);")],

@@ -381,7 +381,8 @@ impl RecordProducer {
         if room == Pushed::Done {
             self.write(len);
             let tag = self.tail.sequence() as u16;
-            self.tail.commit(&self.rig.cells, len, tag);
+            let record = self.rig.shape().record(len, tag);
+            self.tail.commit(&self.rig.cells, record);
         }
         room
     }

@@ -315,7 +315,8 @@ impl Producer {
 
     /// Commits the loan, perhaps shorter than it was written.
     pub(crate) fn commit(&mut self, len: u32, tag: u16) {
-        self.tail.commit(&self.rig.bytes, len, tag);
+        let record = self.rig.shape.record(len, tag);
+        self.tail.commit(&self.rig.bytes, record);
     }
 
     /// Pushes as an endpoint does that copies.
@@ -374,12 +375,12 @@ impl Member {
 
     /// Commits the next record of `claim`.
     pub(crate) fn commit(&self, claim: &mut Claim, len: u32, tag: u16) {
-        claim.commit(&self.rig.bytes, self.rig.shape, len, tag);
+        claim.commit(&self.rig.bytes, self.rig.shape.record(len, tag));
     }
 
     /// Commits the next record of `claim` and gives up the rest.
     pub(crate) fn commit_last(&self, claim: Claim, len: u32, tag: u16) {
-        claim.commit_last(&self.rig.bytes, self.rig.shape, len, tag);
+        claim.commit_last(&self.rig.bytes, self.rig.shape.record(len, tag));
     }
 
     /// Pushes one record.

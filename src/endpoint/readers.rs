@@ -5,7 +5,7 @@ use super::seat::{Seat, Side};
 use super::slots::SoleTail;
 use super::waiting::Care;
 use crate::layout::control::Control;
-use crate::layout::record::Shape;
+use crate::layout::record::{Record, Shape};
 use crate::os::clock;
 use crate::ring::broadcast::frontier::{self, Cursors};
 use crate::ring::broadcast::{Room, records, slots};
@@ -300,13 +300,13 @@ impl Tail for BroadcastRecordTail {
     fn begin(&self, _: Strip<'_>, (): &(), _: u32) {}
 
     #[inline(always)]
-    fn commit(&mut self, strip: Strip<'_>, (): &mut (), len: u32, tag: u16) {
-        self.tail.commit(&strip, len, tag);
+    fn commit(&mut self, strip: Strip<'_>, (): &mut (), record: Record) {
+        self.tail.commit(&strip, record);
     }
 
     #[inline(always)]
-    fn commit_last(&mut self, strip: Strip<'_>, (): (), len: u32, tag: u16) {
-        self.tail.commit(&strip, len, tag);
+    fn commit_last(&mut self, strip: Strip<'_>, (): (), record: Record) {
+        self.tail.commit(&strip, record);
     }
 
     fn abort(&self, _: Strip<'_>, (): ()) {}

@@ -122,7 +122,35 @@ pub(crate) struct Shape {
     pub(crate) align: u64,
 }
 
+/// A record: what its header says, and how many bytes it takes in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Payload bytes.
+    pub(crate) len: u32,
+    pub(crate) tag: u16,
+    /// Bytes with header and padding to the ring's alignment.
+    pub(crate) total: u64,
+}
+
+impl Record {
+    /// Its header once it can be read.
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        ready(self.len, self.tag)
+    }
+}
+
 impl Shape {
+    /// The record of `len` payload bytes.
+    #[inline(always)]
+    pub(crate) const fn record(self, len: u32, tag: u16) -> Record {
+        Record {
+            len,
+            tag,
+            total: self.total(len),
+        }
+    }
+
     /// Bytes that a record of `len` payload bytes takes.
     #[inline(always)]
     pub(crate) const fn total(self, len: u32) -> u64 {

@@ -88,7 +88,7 @@ fn records_try(rig: &Arc<Rig>) {
                 let _ = tail.make_room(cells, control, &**rig, 16);
             }
             if tail.has_room(16) {
-                tail.commit(cells, 8, 7);
+                tail.commit(cells, shape.record(8, 7));
             }
         }
     }

@@ -20,19 +20,20 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         let Some(first) = records.first() else {
             return Ok(0);
         };
-        let first = self.check(first.len())?;
+        let first = self.check(first.len(), 0)?;
         let (n, total) = self.run(records);
         let (mut claim, n) = match self.claim(first, total, Exactly::Yes) {
             Ok(claim) => (claim, n),
             Err(_) => (self.claim_now(first)?, 1),
         };
-        for (i, record) in records[..n].iter().enumerate() {
-            let (strip, len) = (self.view.strip(), record.len() as u32);
+        let shape = self.tail.shape();
+        for (i, bytes) in records[..n].iter().enumerate() {
+            let (strip, record) = (self.view.strip(), shape.record(bytes.len() as u32, 0));
             if i > 0 {
-                self.tail.begin(strip, &claim, len);
+                self.tail.begin(strip, &claim, record.len);
             }
-            strip.write(self.payload_at(&claim), record);
-            self.tail.commit(strip, &mut claim, len, 0);
+            strip.write(self.payload_at(&claim), bytes);
+            self.tail.commit(strip, &mut claim, record);
         }
         self.notify();
         Ok(n)
@@ -41,14 +42,14 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// How many of `records` to claim together, and how many bytes they take: at most a quarter of the ring,
     /// or one record.
     fn run(&self, records: &[&[u8]]) -> (usize, u64) {
-        let shape = self.tail.shape();
+        let most = self.tail.shape().capacity / 4;
         let (mut n, mut total) = (0, 0);
         for record in records {
-            let Ok(len) = self.check(record.len()) else {
+            let Ok(record) = self.check(record.len(), 0) else {
                 break;
             };
-            let more = total + shape.total(len);
-            if n > 0 && more > shape.capacity / 4 {
+            let more = total + record.total;
+            if n > 0 && more > most {
                 break;
             }
             (n, total) = (n + 1, more);

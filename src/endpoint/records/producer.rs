@@ -11,9 +11,8 @@ use super::message::Message;
 use super::tail::{Producing, Tail};
 use crate::error::{EndpointError, PushError, TooLong, TryPushError};
 use crate::layout::control::CLOSED_BY_PRODUCER;
-use crate::layout::header;
 use crate::layout::participant::PRODUCER;
-use crate::layout::record::HEADER;
+use crate::layout::record::{HEADER, Record};
 use crate::ring::close;
 use crate::ring::records::{Exactly, Room, mpsc};
 use crate::segment::{Bytes, Segment, Strip, View};
@@ -36,8 +35,8 @@ pub struct RecordProducer<K: RecordKind, M = Untrusted> {
     pub(super) view: View<Bytes>,
     signal: Signal,
     seat: Seat,
-    /// Whether others produce into the same ring.
-    shared: bool,
+    /// The longest payload.
+    max_len: u32,
     trust: PhantomData<M>,
 }
 
@@ -45,8 +44,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Bytes>) -> Result<Self, EndpointError> {
         let geometry = &segment.checked.geometry;
         let control = view.control();
-        let shared = geometry.kind == header::KIND_MPSC;
-        let mut seat = if shared {
+        let mut seat = if K::Tail::SHARED {
             let (strip, shape) = (view.strip(), geometry.shape());
             let settled = |_, entry: &_| mpsc::is_settled(&strip, control, shape, entry);
             Seat::take_any(segment, &view, view.producer_seats(), PRODUCER, settled)?
@@ -58,7 +56,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
         }
         let tail = K::Tail::attach(view.strip(), control, &seat, geometry.shape())?;
         seat.settle();
-        if !shared {
+        if !K::Tail::SHARED {
             signal::wake_up(&control.producer_sleep.0);
         }
         Ok(Self {
@@ -66,7 +64,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
             signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
-            shared,
+            max_len: geometry.shape().max_len(),
             trust: PhantomData,
         })
     }
@@ -83,7 +81,7 @@ impl<K: RecordKind> RecordProducer<K, Untrusted> {
             view: self.view,
             signal: self.signal,
             seat: self.seat,
-            shared: self.shared,
+            max_len: self.max_len,
             trust: PhantomData,
         }
     }
@@ -131,9 +129,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// As [`try_push`](RecordProducer::try_push).
     #[inline(always)]
     pub fn try_push_tagged(&mut self, tag: u16, record: &[u8]) -> Result<(), TryPushError> {
-        let len = self.check(record.len())?;
-        let claim = self.claim_now(len)?;
-        self.put(claim, tag, len, |strip, at| strip.write(at, record));
+        let wanted = self.check(record.len(), tag)?;
+        let claim = self.claim_now(wanted)?;
+        self.put(claim, wanted, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -143,9 +141,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// As [`push`](RecordProducer::push).
     #[inline(always)]
     pub fn push_tagged(&mut self, tag: u16, record: &[u8], wait: Wait) -> Result<(), PushError> {
-        let len = self.check(record.len())?;
-        let claim = self.claim_wait(len, wait, None)?;
-        self.put(claim, tag, len, |strip, at| strip.write(at, record));
+        let wanted = self.check(record.len(), tag)?;
+        let claim = self.claim_wait(wanted, wait, None)?;
+        self.put(claim, wanted, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -161,9 +159,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        let len = self.check(record.len())?;
-        let claim = self.claim_wait(len, wait, Some(deadline))?;
-        self.put(claim, tag, len, |strip, at| strip.write(at, record));
+        let wanted = self.check(record.len(), tag)?;
+        let claim = self.claim_wait(wanted, wait, Some(deadline))?;
+        self.put(claim, wanted, |strip, at| strip.write(at, record));
         Ok(())
     }
 
@@ -172,9 +170,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// # Errors
     /// As [`try_push`](RecordProducer::try_push).
     pub fn try_push_vectored(&mut self, tag: u16, parts: &[&[u8]]) -> Result<(), TryPushError> {
-        let len = self.check(length_of(parts))?;
-        let claim = self.claim_now(len)?;
-        self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
+        let wanted = self.check(length_of(parts), tag)?;
+        let claim = self.claim_now(wanted)?;
+        self.put(claim, wanted, |strip, at| gather(strip, at, parts));
         Ok(())
     }
 
@@ -188,9 +186,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         parts: &[&[u8]],
         wait: Wait,
     ) -> Result<(), PushError> {
-        let len = self.check(length_of(parts))?;
-        let claim = self.claim_wait(len, wait, None)?;
-        self.put(claim, tag, len, |strip, at| gather(strip, at, parts));
+        let wanted = self.check(length_of(parts), tag)?;
+        let claim = self.claim_wait(wanted, wait, None)?;
+        self.put(claim, wanted, |strip, at| gather(strip, at, parts));
         Ok(())
     }
 
@@ -219,9 +217,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// As [`try_push`](RecordProducer::try_push).
     #[inline]
     pub fn try_claim(&mut self, len: usize) -> Result<RecordLoan<'_, K, M>, TryPushError> {
-        let len = self.check(len)?;
-        let claim = self.claim_now(len)?;
-        Ok(RecordLoan::new(self, claim, len))
+        let wanted = self.check(len, 0)?;
+        let claim = self.claim_now(wanted)?;
+        Ok(RecordLoan::new(self, claim, wanted.len))
     }
 
     /// Borrows room for a record of `len` bytes, waiting for it as `wait` says.
@@ -230,9 +228,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// As [`push`](RecordProducer::push).
     #[inline]
     pub fn claim_for(&mut self, len: usize, wait: Wait) -> Result<RecordLoan<'_, K, M>, PushError> {
-        let len = self.check(len)?;
-        let claim = self.claim_wait(len, wait, None)?;
-        Ok(RecordLoan::new(self, claim, len))
+        let wanted = self.check(len, 0)?;
+        let claim = self.claim_wait(wanted, wait, None)?;
+        Ok(RecordLoan::new(self, claim, wanted.len))
     }
 
     /// Like [`claim_for`](RecordProducer::claim_for), but waits no longer than until `deadline`.
@@ -246,16 +244,16 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<RecordLoan<'_, K, M>, PushError> {
-        let len = self.check(len)?;
-        let claim = self.claim_wait(len, wait, Some(deadline))?;
-        Ok(RecordLoan::new(self, claim, len))
+        let wanted = self.check(len, 0)?;
+        let claim = self.claim_wait(wanted, wait, Some(deadline))?;
+        Ok(RecordLoan::new(self, claim, wanted.len))
     }
 
     /// Ends the stream for all producers: the consumer drains what was committed and then sees `Closed`. For
     /// ever. What others have claimed by then they may still commit.
     pub fn close(self) {
         let control = self.view.control();
-        if self.shared {
+        if K::Tail::SHARED {
             close::close_shared(control, CLOSED_BY_PRODUCER);
             self.signal.rouse_own_side();
         } else {
@@ -267,7 +265,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     /// The longest record in bytes.
     pub fn max_record(&self) -> usize {
-        self.tail.shape().max_len() as usize
+        self.max_len as usize
     }
 
     /// Size of the ring in bytes.
@@ -288,7 +286,8 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// Publishes the one record of `claim`, of `len` bytes by now, and wakes the consumer if it sleeps.
     #[inline]
     pub(super) fn commit_last(&mut self, claim: Claim<K>, len: u32, tag: u16) {
-        self.tail.commit_last(self.view.strip(), claim, len, tag);
+        let record = self.tail.shape().record(len, tag);
+        self.tail.commit_last(self.view.strip(), claim, record);
         self.notify();
     }
 
@@ -299,7 +298,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
             return;
         }
         self.tail.abort(self.view.strip(), claim);
-        if self.shared {
+        if K::Tail::SHARED {
             // The consumer may be asleep before it, with records of others behind it.
             self.notify();
         }
@@ -311,29 +310,24 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         self.tail.next(claim).wrapping_add(HEADER)
     }
 
-    /// The length as records keep it, if the ring takes it.
+    /// The record of `len` payload bytes, if the ring takes it.
     #[inline(always)]
-    pub(super) fn check(&self, len: usize) -> Result<u32, TooLong> {
-        let max = self.tail.shape().max_len();
-        if len > max as usize {
-            return Err(TooLong {
-                len,
-                max: max as usize,
-            });
+    pub(super) fn check(&self, len: usize, tag: u16) -> Result<Record, TooLong> {
+        let max = self.max_len as usize;
+        if len > max {
+            return Err(TooLong { len, max });
         }
-        Ok(len as u32)
+        Ok(self.tail.shape().record(len as u32, tag))
     }
 
     /// Writes and publishes the one record of `claim`.
     #[inline(always)]
-    fn put(&mut self, mut claim: Claim<K>, tag: u16, len: u32, write: impl FnOnce(Strip<'_>, u64)) {
+    fn put(&mut self, mut claim: Claim<K>, record: Record, write: impl FnOnce(Strip<'_>, u64)) {
         let strip = self.view.strip();
-        let from = self.tail.next(&claim);
-        write(strip, from.wrapping_add(HEADER));
-        self.tail.commit(strip, &mut claim, len, tag);
-        if !self.shared {
-            let next = self.tail.next(&claim);
-            strip.prefetch_ahead(next, next.wrapping_sub(from));
+        write(strip, self.payload_at(&claim));
+        self.tail.commit(strip, &mut claim, record);
+        if !K::Tail::SHARED {
+            strip.prefetch_ahead(self.tail.next(&claim), record.total);
         }
         self.notify();
     }
@@ -346,11 +340,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         }
     }
 
-    /// Takes `total` bytes for records of which the first has `len` payload bytes.
+    /// Takes `total` bytes for records of which the first is `first`.
     #[inline(always)]
     pub(super) fn claim(
         &mut self,
-        len: u32,
+        first: Record,
         total: u64,
         exactly: Exactly,
     ) -> Result<Claim<K>, Room> {
@@ -358,17 +352,16 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         let claim = self
             .tail
             .claim(strip, control, &self.seat, total, exactly)?;
-        self.tail.begin(strip, &claim, len);
+        self.tail.begin(strip, &claim, first.len);
         Ok(claim)
     }
 
     #[inline(always)]
-    pub(super) fn claim_now(&mut self, len: u32) -> Result<Claim<K>, TryPushError> {
-        let total = self.tail.shape().total(len);
-        let mut claim = self.claim(len, total, Exactly::Yes);
+    pub(super) fn claim_now(&mut self, record: Record) -> Result<Claim<K>, TryPushError> {
+        let mut claim = self.claim(record, record.total, Exactly::Yes);
         let is_full = matches!(claim, Err(Room::Full));
-        if is_full && self.tail.refused(self.view.control(), total) {
-            claim = self.claim(len, total, Exactly::Yes);
+        if is_full && self.tail.refused(self.view.control(), record.total) {
+            claim = self.claim(record, record.total, Exactly::Yes);
         }
         claim.map_err(|room| match room {
             Room::Closed => TryPushError::Closed,
@@ -380,21 +373,20 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     #[inline(always)]
     fn claim_wait(
         &mut self,
-        len: u32,
+        record: Record,
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<Claim<K>, PushError> {
-        let total = self.tail.shape().total(len);
-        match self.claim(len, total, Exactly::No) {
+        match self.claim(record, record.total, Exactly::No) {
             Ok(claim) => Ok(claim),
-            Err(_) => self.claim_slow(len, wait, deadline),
+            Err(_) => self.claim_slow(record, wait, deadline),
         }
     }
 
     #[cold]
     fn claim_slow(
         &mut self,
-        len: u32,
+        record: Record,
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<Claim<K>, PushError> {
@@ -406,7 +398,6 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
-        let total = tail.shape().total(len);
         // Until a poll finds room.
         let mut claimed = Err(PushError::TimedOut);
         let poll = |care, _: &Signal| {
@@ -414,7 +405,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
                 Care::Quick => Exactly::No,
                 Care::Thorough => Exactly::Yes,
             };
-            claimed = match tail.claim(strip, control, seat, total, exactly) {
+            claimed = match tail.claim(strip, control, seat, record.total, exactly) {
                 Ok(claim) => Ok(claim),
                 Err(Room::Closed) => Err(PushError::Closed),
                 Err(Room::Corrupt(e)) => Err(PushError::Corrupt(e)),
@@ -425,7 +416,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         let died = || K::Tail::NEEDS_CONSUMERS && seat.consumer() == Peer::Died;
         waiting::wait_for(wait, deadline, signal, died, poll)?;
         let claim = claimed?;
-        self.tail.begin(strip, &claim, len);
+        self.tail.begin(strip, &claim, record.len);
         Ok(claim)
     }
 }

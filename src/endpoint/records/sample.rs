@@ -3,7 +3,7 @@
 use super::super::typed::{Trust, Trusted, Untrusted};
 use super::consumer::RecordConsumer;
 use super::message::Message;
-use crate::ring::records::head::Record;
+use crate::layout::record::Record;
 use std::ops::Deref;
 use zerocopy::FromBytes;
 

@@ -3,7 +3,7 @@
 use super::super::kind::{MpscRecords, SpscRecords};
 use super::super::seat::Seat;
 use crate::layout::control::Control;
-use crate::layout::record::Shape;
+use crate::layout::record::{Record, Shape};
 use crate::ring::corrupt::Corrupt;
 use crate::ring::records::mpsc::{self, Claim};
 use crate::ring::records::{Exactly, Room, spsc};
@@ -14,6 +14,8 @@ use std::fmt::Debug;
 pub(crate) trait Tail: Sized + Debug {
     /// Whether it makes sense to go on producing when the consumer has died.
     const NEEDS_CONSUMERS: bool = true;
+    /// Whether others produce into the same ring.
+    const SHARED: bool = false;
 
     /// Bytes of the ring, in one piece, that are this producer's to write records into, one behind the other.
     type Claim: Debug;
@@ -51,10 +53,10 @@ pub(crate) trait Tail: Sized + Debug {
     fn begin(&self, strip: Strip<'_>, claim: &Self::Claim, len: u32);
 
     /// Publishes the next record of `claim`, whose payload was written.
-    fn commit(&mut self, strip: Strip<'_>, claim: &mut Self::Claim, len: u32, tag: u16);
+    fn commit(&mut self, strip: Strip<'_>, claim: &mut Self::Claim, record: Record);
 
     /// Publishes the next record of `claim`, which may be shorter than it began, and gives up the rest.
-    fn commit_last(&mut self, strip: Strip<'_>, claim: Self::Claim, len: u32, tag: u16);
+    fn commit_last(&mut self, strip: Strip<'_>, claim: Self::Claim, record: Record);
 
     /// Gives up the rest of `claim`.
     fn abort(&self, strip: Strip<'_>, claim: Self::Claim);
@@ -121,13 +123,13 @@ impl Tail for spsc::Tail {
     fn begin(&self, _: Strip<'_>, (): &(), _: u32) {}
 
     #[inline(always)]
-    fn commit(&mut self, strip: Strip<'_>, (): &mut (), len: u32, tag: u16) {
-        self.commit(&strip, len, tag);
+    fn commit(&mut self, strip: Strip<'_>, (): &mut (), record: Record) {
+        self.commit(&strip, record);
     }
 
     #[inline(always)]
-    fn commit_last(&mut self, strip: Strip<'_>, (): (), len: u32, tag: u16) {
-        self.commit(&strip, len, tag);
+    fn commit_last(&mut self, strip: Strip<'_>, (): (), record: Record) {
+        self.commit(&strip, record);
     }
 
     fn abort(&self, _: Strip<'_>, (): ()) {}
@@ -138,6 +140,7 @@ impl Tail for spsc::Tail {
 }
 
 impl Tail for mpsc::Tail {
+    const SHARED: bool = true;
     type Claim = Claim;
 
     fn attach(_: Strip<'_>, control: &Control, seat: &Seat, shape: Shape) -> Result<Self, Corrupt> {
@@ -174,13 +177,13 @@ impl Tail for mpsc::Tail {
     }
 
     #[inline(always)]
-    fn commit(&mut self, strip: Strip<'_>, claim: &mut Claim, len: u32, tag: u16) {
-        claim.commit(&strip, self.shape(), len, tag);
+    fn commit(&mut self, strip: Strip<'_>, claim: &mut Claim, record: Record) {
+        claim.commit(&strip, record);
     }
 
     #[inline(always)]
-    fn commit_last(&mut self, strip: Strip<'_>, claim: Claim, len: u32, tag: u16) {
-        claim.commit_last(&strip, self.shape(), len, tag);
+    fn commit_last(&mut self, strip: Strip<'_>, claim: Claim, record: Record) {
+        claim.commit_last(&strip, record);
     }
 
     fn abort(&self, strip: Strip<'_>, claim: Claim) {

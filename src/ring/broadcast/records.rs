@@ -13,7 +13,7 @@ use super::marks::{
 use super::{Gone, Place, Room, Seen};
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control, MARKS};
 use crate::layout::participant::Participant;
-use crate::layout::record::{self, HEADER, Shape};
+use crate::layout::record::{self, HEADER, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
 use core::cmp::Reverse;
@@ -152,8 +152,8 @@ impl Tail {
 
     /// Publishes the next record, whose payload was written. There must be room for it.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, words: &impl Words, len: u32, tag: u16) {
-        self.publish(words, record::ready(len, tag), self.shape.total(len));
+    pub(crate) fn commit(&mut self, words: &impl Words, record: Record) {
+        self.publish(words, record.word(), record.total);
         self.at.sequence = self.at.sequence.wrapping_add(1);
     }
 

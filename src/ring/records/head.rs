@@ -13,25 +13,15 @@ use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::{Cells, Words};
 use super::Producers;
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
-use crate::layout::record::{self, Shape};
+use crate::layout::record::{self, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
-
-/// A record that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// Payload bytes; they and the header end before the ring does.
-    pub(crate) len: u32,
-    pub(crate) tag: u16,
-    /// Bytes of the ring that it takes.
-    pub(crate) total: u64,
-}
 
 /// What the consumer finds at its position.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// This record.
+    /// This record, which ends before the ring does.
     Record(Record),
     /// Nothing that can be read. With many producers somebody may be writing, or have died writing.
     Empty,
@@ -127,20 +117,15 @@ impl Head {
     /// The record whose header is `word`, if it is one that can be read at the next position.
     #[inline(always)]
     fn readable(&self, word: u64) -> Option<Record> {
-        let len = record::len(word);
-        let total = self.shape.total(len);
-        (record::is_ready(word) && total <= self.shape.room(self.next)).then(|| Record {
-            len,
-            tag: record::tag(word),
-            total,
-        })
+        let record = self.shape.record(record::len(word), record::tag(word));
+        let is_whole = record.total <= self.shape.room(self.next);
+        (record::is_ready(word) && is_whole).then_some(record)
     }
 
     /// Hands the bytes of `record`, which was the next one, back and steps on.
     #[inline(always)]
     pub(crate) fn release(&mut self, cells: &impl Cells, control: &Control, record: Record) {
-        let word = record::ready(record.len, record.tag);
-        self.pass(cells, control, word, record.total);
+        self.pass(cells, control, record.word(), record.total);
     }
 
     /// Steps over the record or padding whose header is `word`: `total` bytes, not past the end of the ring.

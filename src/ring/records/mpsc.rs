@@ -17,7 +17,7 @@ use super::super::words::Words;
 use super::{Exactly, Room};
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
-use crate::layout::record::{self, Shape};
+use crate::layout::record::{self, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{fence, spin_hint};
 
@@ -256,20 +256,20 @@ impl Claim {
 
     /// Publishes the record at [`Claim::next`], whose payload was written, and steps behind it.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, words: &impl Words, shape: Shape, len: u32, tag: u16) {
+    pub(crate) fn commit(&mut self, words: &impl Words, record: Record) {
         // Release P1: the payload is visible to whoever acquires this word in `Head::find`.
-        words.at(self.next).store(record::ready(len, tag), Release);
-        self.next = self.next.wrapping_add(shape.total(len));
+        words.at(self.next).store(record.word(), Release);
+        self.next = self.next.wrapping_add(record.total);
     }
 
     /// Publishes the record at [`Claim::next`] and gives up the rest of the claim.
-    pub(crate) fn commit_last(mut self, words: &impl Words, shape: Shape, len: u32, tag: u16) {
+    pub(crate) fn commit_last(mut self, words: &impl Words, record: Record) {
         let at = self.next;
-        self.next = at.wrapping_add(shape.total(len));
+        self.next = at.wrapping_add(record.total);
         // The padding first: no record's end may be followed by what was written into it.
         self.abort(words);
         self.next = at;
-        self.commit(words, shape, len, tag);
+        self.commit(words, record);
     }
 
     /// Gives up what is left of the claim: it becomes padding.

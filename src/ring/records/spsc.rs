@@ -10,7 +10,7 @@ use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::{Exactly, Room};
 use crate::layout::control::Control;
-use crate::layout::record::{self, Shape};
+use crate::layout::record::{self, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
 
@@ -192,8 +192,8 @@ impl Tail {
 
     /// Publishes the next record, whose payload was written. There must be room for it.
     #[inline(always)]
-    pub(crate) fn commit(&mut self, words: &impl Words, len: u32, tag: u16) {
-        self.publish(words, record::ready(len, tag), self.shape.total(len));
+    pub(crate) fn commit(&mut self, words: &impl Words, record: Record) {
+        self.publish(words, record.word(), record.total);
     }
 
     #[inline(always)]
