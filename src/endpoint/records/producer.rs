@@ -377,9 +377,15 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<Claim<K>, PushError> {
-        match self.claim(record, record.total, Exactly::No) {
-            Ok(claim) => Ok(claim),
-            Err(_) => self.claim_slow(record, wait, deadline),
+        loop {
+            if let Ok(claim) = self.claim(record, record.total, Exactly::No) {
+                return Ok(claim);
+            }
+            let claim = self.claim_slow(record, wait, deadline)?;
+            if K::Tail::SHARED {
+                return Ok(claim);
+            }
+            // Whoever is alone has made room and claims again, so that the fast path is entered at one place only.
         }
     }
 

@@ -105,13 +105,13 @@ impl Tail for spsc::Tail {
         total: u64,
         exactly: Exactly,
     ) -> Result<(), Room> {
-        if self.has_room(total) {
-            return Ok(());
+        while !self.has_room(total) {
+            match self.make_room(&strip, control, total, exactly) {
+                Room::Free => {}
+                none => return Err(none),
+            }
         }
-        match self.make_room(&strip, control, total, exactly) {
-            Room::Free => Ok(()),
-            none => Err(none),
-        }
+        Ok(())
     }
 
     #[inline(always)]

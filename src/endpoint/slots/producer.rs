@@ -107,7 +107,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
-        if !self.tail.has_credit() {
+        while !self.tail.has_credit() {
             self.room_now()?;
         }
         self.put(value);
@@ -127,7 +127,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
-        if !self.tail.has_credit() {
+        while !self.tail.has_credit() {
             self.wait_for_room(wait, None)?;
         }
         self.put(value);
@@ -148,7 +148,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        if !self.tail.has_credit() {
+        while !self.tail.has_credit() {
             self.wait_for_room(wait, Some(deadline))?;
         }
         self.put(value);
