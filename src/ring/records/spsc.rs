@@ -40,8 +40,11 @@ const ASKED_AHEAD: u64 = 512;
 #[derive(Debug)]
 pub(crate) struct Tail {
     next: u64,
-    /// A record may end here at the latest; the place of the next header is behind it.
+    /// A record may end here at the latest, the place of the next header is behind it: where credit ends, or the ring,
+    /// whichever comes first.
     limit: u64,
+    /// Where credit ends.
+    credit: u64,
     /// What onlookers were told.
     told: u64,
     shape: Shape,
@@ -93,6 +96,7 @@ impl Tail {
             next,
             // No credit: the first push asks for it.
             limit: next,
+            credit: next,
             // Relaxed: the predecessor's; as above.
             told: control.tail.0.load(Relaxed),
             shape,
@@ -113,7 +117,7 @@ impl Tail {
     /// Whether `total` bytes of records are known to fit at [`Tail::next`], from private knowledge alone.
     #[inline(always)]
     pub(crate) fn has_room(&self, total: u64) -> bool {
-        total <= self.limit.wrapping_sub(self.next) && total <= self.shape.room(self.next)
+        total <= self.limit.wrapping_sub(self.next)
     }
 
     /// Makes room for `total` bytes of records, at most half of the ring, at [`Tail::next`]. Pads to the end
@@ -128,18 +132,21 @@ impl Tail {
     ) -> Room {
         let room = self.shape.room(self.next);
         let need = if total <= room { total } else { room + total };
-        if need > self.limit.wrapping_sub(self.next) {
+        if need > self.credit.wrapping_sub(self.next) {
             match self.refill(control, need, exactly) {
                 Room::Free => {}
                 none => return none,
             }
-            if need > self.limit.wrapping_sub(self.next) {
+            if need > self.credit.wrapping_sub(self.next) {
                 return Room::Full;
             }
         }
         if total > room {
             self.publish(words, record::pad(room), room);
         }
+        let credit = self.credit.wrapping_sub(self.next);
+        let room = self.shape.room(self.next);
+        self.limit = self.next.wrapping_add(credit.min(room));
         Room::Free
     }
 
@@ -177,10 +184,10 @@ impl Tail {
 
     /// Takes credit up to `limit`, and tells onlookers before anything is written there.
     fn grant(&mut self, control: &Control, limit: u64) {
-        if limit.wrapping_sub(self.limit) as i64 <= 0 {
+        if limit.wrapping_sub(self.credit) as i64 <= 0 {
             return;
         }
-        self.limit = limit;
+        self.credit = limit;
         if limit.wrapping_sub(self.told) as i64 > 0 {
             self.told = limit;
             // Release O1: whoever sees this limit sees how far the consumer was when it was given.
@@ -215,6 +222,7 @@ impl Tail {
     /// Sends the next push the slow way, where it will notice a close.
     pub(crate) fn forget_credit(&mut self) {
         self.limit = self.next;
+        self.credit = self.next;
     }
 
     /// Bytes committed and not yet taken, headers and padding included. Never less than it is.
