@@ -131,6 +131,8 @@ pub(crate) struct Reader {
     next: u64,
     /// What was published of it.
     told: u64,
+    /// Where `next` must be for it to be published again: a quarter of the ring on.
+    due: u64,
     capacity: u64,
     start: u64,
 }
@@ -141,6 +143,7 @@ impl Reader {
         Self {
             next: position,
             told: position,
+            due: position.wrapping_add(frontier::step(capacity)),
             capacity,
             start,
         }
@@ -207,21 +210,15 @@ impl Reader {
         // Acquire P1: pairs with the Release in `Tail::put`: the payload is there.
         fence(Acquire);
         let message = copy(position);
-        if !self.is_intact(words) {
-            return None;
-        }
-        self.next = position.wrapping_add(1);
-        Some(message)
-    }
-
-    /// Whether what was copied of the next message until now is good.
-    #[inline(always)]
-    pub(crate) fn is_intact(&self, words: &impl Words) -> bool {
         // Acquire B3: pairs with the fence in `Tail::begin`: if anything was copied that was written for a later
         // message, its word is seen below.
         fence(Acquire);
         // Relaxed: ordered by the fence.
-        words.at(self.next).load(Relaxed) == word::ready(self.next)
+        if word.load(Relaxed) != word::ready(position) {
+            return None;
+        }
+        self.next = position.wrapping_add(1);
+        Some(message)
     }
 
     /// What is at the next position. After a loss the reader is at `resume`.
@@ -279,7 +276,7 @@ impl Reader {
     /// Whether enough was read for the producer to be told: a quarter of the ring.
     #[inline(always)]
     pub(crate) fn is_due(&self) -> bool {
-        self.next.wrapping_sub(self.told) >= frontier::step(self.capacity)
+        self.next.wrapping_sub(self.due) as i64 >= 0
     }
 
     /// Says in `mine` what was read. `true` when there was something new to say.
@@ -288,6 +285,7 @@ impl Reader {
             return false;
         }
         self.told = self.next;
+        self.due = self.next.wrapping_add(frontier::step(self.capacity));
         frontier::publish(mine, self.next);
         true
     }
