@@ -76,8 +76,8 @@ impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
 
 impl<T: Element, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Pushes copies of as many of `values`, from the first, as are known to fit, at least one, and says how
-    /// many. The consumer is notified once. The consumer announces freed slots a quarter of the ring at a
-    /// time, so more may fit on the next call.
+    /// many. Each is there as soon as it is written; a consumer that sleeps is woken once, at the end. The consumer
+    /// announces freed slots a quarter of the ring at a time, so more may fit on the next call.
     ///
     /// # Errors
     /// If there is room for none.
@@ -85,12 +85,14 @@ impl<T: Element, M: Trust, K: SoleProducer> Producer<T, M, K> {
         if values.is_empty() {
             return Ok(0);
         }
-        let mut run = self.try_claim_run(values.len())?;
-        let n = run.len();
-        for (i, value) in values[..n].iter().enumerate() {
-            run.write(i, value);
+        if !self.know_more_room(values.len())? {
+            self.room_now()?;
         }
-        run.commit();
+        let n = values.len().min(self.credit() as usize);
+        for value in &values[..n] {
+            self.write(value);
+        }
+        self.notify();
         Ok(n)
     }
 }
@@ -157,12 +159,18 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
 
     #[inline(always)]
     fn put(&mut self, value: &T) {
+        self.write(value);
+        self.notify();
+    }
+
+    /// Writes the next message, for which there is room, and publishes it. Wakes nobody.
+    #[inline(always)]
+    fn write(&mut self, value: &T) {
         let lane = self.view.lane().shaped(T::SHAPE);
         self.tail
             .put(lane, |position| lane.write(position, value.as_bytes()));
         // Of a lane taken now, or numbers for seldom use would be loaded before the message is written.
         self.view.lane().prefetch_ahead(self.tail.next());
-        self.notify();
     }
 
     /// Borrows the next free slot to write in place. Dropping the loan without committing gives it back.
