@@ -221,6 +221,7 @@ impl BroadcastRecordTail {
     }
 
     #[cold]
+    #[inline(never)]
     fn make_room(
         &mut self,
         strip: Strip<'_>,

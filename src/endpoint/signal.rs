@@ -201,6 +201,7 @@ impl Signal {
     }
 
     #[cold]
+    #[inline(never)]
     fn notify_slow(&self) -> Notified {
         match self.fences {
             Some(fences) => park::notify(&self.peers.word, &self.peers.bell, fences),

@@ -318,6 +318,7 @@ impl Head {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_slow(&mut self, words: &impl Words, control: &Control) -> Look {
         // Acquire X1: pairs with the Release in `close_*`. Loaded before the words, so that a message
         // committed before the close is seen below.

@@ -121,6 +121,7 @@ pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Noti
 }
 
 #[cold]
+#[inline(never)]
 fn notify_slow(word: &AtomicU32, bell: &impl Bell) -> Notified {
     // Acquire X2: pairs with the Release in `leave`: whoever learns that the peer is gone sees it closed.
     let mut seen = word.load(Acquire);

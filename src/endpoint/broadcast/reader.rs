@@ -234,6 +234,7 @@ impl<T: Element + ?Sized> Reader<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn look(&mut self) -> Result<(), TryReadError> {
         let (lane, control) = (self.view.lane(), self.view.control());
         let resume = self.standing.resume.place();
@@ -254,6 +255,7 @@ impl<T: Element + ?Sized> Reader<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
         let Self {
             place,

@@ -205,6 +205,7 @@ impl RecordReader {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_record(
         &mut self,
         out: &mut Vec<u8>,
@@ -248,6 +249,7 @@ impl RecordReader {
     }
 
     #[cold]
+    #[inline(never)]
     fn nothing(&mut self, seen: Seen<Copied>) -> Result<u16, TryReadError> {
         self.publish();
         match seen {

@@ -265,6 +265,7 @@ impl<M: Trust> RecordConsumer<M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn find_slow(&mut self) -> Result<Record, TryPopError> {
         let (strip, control) = (self.view.strip(), self.view.control());
         let told = self.head.gate();
@@ -290,6 +291,7 @@ impl<M: Trust> RecordConsumer<M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_record(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self {
             head,

@@ -390,6 +390,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn claim_slow(
         &mut self,
         record: Record,

@@ -94,6 +94,7 @@ impl Claims {
     }
 
     #[cold]
+    #[inline(never)]
     fn claim_slow(
         &mut self,
         most: u64,

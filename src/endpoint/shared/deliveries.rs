@@ -188,6 +188,7 @@ impl Deliveries {
     }
 
     #[cold]
+    #[inline(never)]
     fn find_now_slow(&mut self, most: u64) -> Result<(), TryPopError> {
         match self
             .hands
@@ -214,6 +215,7 @@ impl Deliveries {
     }
 
     #[cold]
+    #[inline(never)]
     fn find_wait_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self { hands, signal } = self;
         let view = hands.view.clone();

@@ -374,6 +374,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn look(&mut self) -> Result<(), TryPopError> {
         let (lane, control) = (self.view.lane(), self.view.control());
         let mut look = self.head.look(&lane, control);
@@ -395,6 +396,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self {
             head,

@@ -346,6 +346,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
 
     /// Whether there is room, exactly, at this moment.
     #[cold]
+    #[inline(never)]
     fn room_now(&mut self) -> Result<(), TryPushError> {
         let (lane, control) = (self.view.lane(), self.view.control());
         match self.tail.refill(lane, control, 1, Care::Thorough) {
@@ -358,6 +359,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_room(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PushError> {
         let Self {
             tail,

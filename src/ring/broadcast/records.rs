@@ -104,6 +104,7 @@ impl Tail {
     /// Makes room for `total` bytes of records, at most half of the ring, at [`Tail::next`]. Pads to the end of the
     /// ring if they do not fit before it. Exact.
     #[cold]
+    #[inline(never)]
     pub(crate) fn make_room(
         &mut self,
         words: &impl Words,
@@ -355,6 +356,7 @@ impl Reader {
 
     /// Goes on at `resume`.
     #[cold]
+    #[inline(never)]
     fn overtaken(&mut self, words: &impl Words, control: &Control, resume: Place) -> Seen<Copied> {
         let there = Self::new(words, control, self.shape, resume).map(|reader| reader.at);
         let lost = there.map_or(0, |at| at.sequence.wrapping_sub(self.at.sequence));

@@ -123,6 +123,7 @@ impl Tail {
     /// Makes room for `total` bytes of records, at most half of the ring, at [`Tail::next`]. Pads to the end
     /// of the ring if they do not fit before it.
     #[cold]
+    #[inline(never)]
     pub(crate) fn make_room(
         &mut self,
         words: &impl Words,
