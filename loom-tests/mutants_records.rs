@@ -109,7 +109,7 @@ const TOKEN: Fate = Fate::Survives(
 pub(super) const RECORDS: &[Mutant] = &[
     // Records, one producer.
     mutant("record_publish_relaxed", "P1", (RECORDS_ONE, "fn publish("), RELEASE, RECORD, RACE),
-    mutant("find_relaxed", "P1", (RECORDS_HEAD, "fn find("), ACQUIRE,
+    mutant("find_relaxed", "P1", (RECORDS_HEAD, "fn find_at("), ACQUIRE,
         ("records_publish", "the_fast_look_alone_sees_whole_records"), RACE),
     mutant("record_look_word_relaxed", "P1", (RECORDS_HEAD, "fn look("),
         &[("cells.at(self.next).load(Acquire)", "cells.at(self.next).load(Relaxed)")], RECORD, RACE),

@@ -92,6 +92,10 @@ impl Cells for Bytes {
             self.at(at).store(0, Relaxed);
         }
     }
+
+    fn room(&self, position: u64) -> u64 {
+        8 * (self.words.len() - self.index(position)) as u64
+    }
 }
 
 /// One ring, as all sides share it.
@@ -454,11 +458,11 @@ impl Consumer {
 
     /// Takes the next record if the first look finds it, and leaves the gate alone.
     pub(crate) fn take(&mut self) -> Option<u16> {
-        let record = self.head.find(&self.rig.bytes)?;
-        self.rig.read(self.head.next(), record.len, record.tag);
-        self.head
-            .release(&self.rig.bytes, &self.rig.control, record);
-        Some(record.tag)
+        let rig = &self.rig;
+        self.head.take(&rig.bytes, &rig.control, |at, record| {
+            rig.read(at, record.len, record.tag);
+            record.tag
+        })
     }
 
     /// Looks once, and takes what is there; publishes the gate if it is due.

@@ -18,4 +18,7 @@ pub(crate) trait Cells: Words {
     /// record may begin. `step` is 8 or 64, the others are multiples of it; they do not pass the end of the
     /// ring.
     fn wipe(&self, position: u64, bytes: u64, step: u64);
+
+    /// Bytes from `position` to the end of the ring.
+    fn room(&self, position: u64) -> u64;
 }

@@ -7,6 +7,7 @@
 use super::copy;
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::Geometry;
+use crate::layout::record::{HEADER, Record};
 use crate::ring::words::{Cells, Words};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
@@ -19,6 +20,9 @@ use zerocopy::FromBytes;
 const PREFETCH_BYTES: u64 = 1024;
 /// Bytes of a line.
 const LINE: u64 = 64;
+
+/// What no peer can bring about, and no caller should.
+const PAST_THE_END: &str = "payload past the end of the ring";
 
 /// Where the records are.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +93,7 @@ impl Strip<'_> {
         let index = position & self.bytes.mask;
         assert!(
             len as u64 <= self.capacity_bytes() - index,
-            "payload past the end of the ring"
+            "{PAST_THE_END}"
         );
         // SAFETY: the masked index is below the capacity, so the byte is inside the mapping.
         unsafe { self.bytes.first.as_ptr().add(index as usize) }
@@ -140,6 +144,25 @@ impl Strip<'_> {
         unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len()) };
     }
 
+    /// Replaces what is in `out` by the payload of `record`, whose header is at `position`, a multiple of 8.
+    ///
+    /// # Panics
+    /// If the record passes the end of the ring, or its payload that of the record.
+    #[inline(always)]
+    pub(crate) fn read_record(self, position: u64, record: Record, out: &mut Vec<u8>) {
+        let (len, total) = (u64::from(record.len), record.total);
+        // Two comparisons, because whoever has found the record has made the first.
+        assert!(
+            total <= self.room(position) && len + HEADER <= total,
+            "{PAST_THE_END}"
+        );
+        // SAFETY: the masked index and the whole record, of which the header is a part, are inside the mapping.
+        let at = unsafe { self.byte(position).add(HEADER as usize) };
+        // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
+        // the ring is a multiple of 8.
+        unsafe { self.fill(at, record.len as usize, out) };
+    }
+
     /// Replaces what is in `out` by `len` bytes from `position`, a multiple of 8.
     ///
     /// # Panics
@@ -147,10 +170,21 @@ impl Strip<'_> {
     #[inline(always)]
     pub(crate) fn read_vec(self, position: u64, len: usize, out: &mut Vec<u8>) {
         let at = self.payload(position, len);
-        out.clear();
-        out.reserve(len);
-        // SAFETY: `at` is 8-aligned, and `len` rounded up to 8 bytes are inside the mapping; `out` has room
-        // for them.
+        // SAFETY: `at` is 8-aligned, and `len` rounded up to 8 bytes are inside the mapping.
+        unsafe { self.fill(at, len, out) };
+    }
+
+    /// Replaces what is in `out` by the `len` bytes at `at`.
+    ///
+    /// # Safety
+    /// `at` is 8-aligned, and `len` rounded up to 8 bytes from it are inside the mapping.
+    #[inline(always)]
+    unsafe fn fill(self, at: *mut u8, len: usize, out: &mut Vec<u8>) {
+        if out.capacity() < len {
+            out.clear();
+            out.reserve(len);
+        }
+        // SAFETY: by this function's contract; `out` has room for so many.
         unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len) };
         // SAFETY: so many bytes were written just now.
         unsafe { out.set_len(len) };
@@ -193,6 +227,11 @@ impl Words for Strip<'_> {
 }
 
 impl Cells for Strip<'_> {
+    #[inline(always)]
+    fn room(&self, position: u64) -> u64 {
+        self.capacity_bytes() - (position & self.bytes.mask)
+    }
+
     #[inline(always)]
     fn wipe(&self, position: u64, bytes: u64, step: u64) {
         let at = self.payload(position, bytes as usize);

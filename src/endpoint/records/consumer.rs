@@ -95,8 +95,11 @@ impl<M: Trust> RecordConsumer<M> {
     /// [`TryPopError::Closed`] once the ring was closed by a producer and everything was taken.
     #[inline(always)]
     pub fn try_pop_into(&mut self, out: &mut Vec<u8>) -> Result<u16, TryPopError> {
-        let record = self.find_now()?;
-        Ok(self.take_into(record, out))
+        if let Some(tag) = self.take(out) {
+            return Ok(tag);
+        }
+        self.find_slow()?;
+        self.take(out).ok_or(TryPopError::Empty)
     }
 
     /// Takes the oldest record into `out`, waiting for one as `wait` says.
@@ -110,8 +113,13 @@ impl<M: Trust> RecordConsumer<M> {
     /// latest after 100 ms.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut Vec<u8>, wait: Wait) -> Result<u16, PopError> {
-        let record = self.find_wait(wait, None)?;
-        Ok(self.take_into(record, out))
+        loop {
+            if let Some(tag) = self.take(out) {
+                return Ok(tag);
+            }
+            // What a lying producer takes back meanwhile is waited for anew.
+            self.wait_for_record(wait, None)?;
+        }
     }
 
     /// Like [`pop_into`](RecordConsumer::pop_into), but waits no longer than until `deadline`.
@@ -125,8 +133,12 @@ impl<M: Trust> RecordConsumer<M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<u16, PopError> {
-        let record = self.find_wait(wait, Some(deadline))?;
-        Ok(self.take_into(record, out))
+        loop {
+            if let Some(tag) = self.take(out) {
+                return Ok(tag);
+            }
+            self.wait_for_record(wait, Some(deadline))?;
+        }
     }
 
     /// Borrows the oldest record to read in place. Its bytes go back when the sample is dropped.
@@ -227,12 +239,16 @@ impl<M: Trust> RecordConsumer<M> {
         self.head.next().wrapping_add(HEADER)
     }
 
+    /// Takes the next record into `out` if it is there, and gives its tag.
     #[inline(always)]
-    fn take_into(&mut self, record: Record, out: &mut Vec<u8>) -> u16 {
-        let strip = self.view.strip();
-        strip.read_vec(self.payload(), record.len as usize, out);
-        self.release(record);
-        record.tag
+    fn take(&mut self, out: &mut Vec<u8>) -> Option<u16> {
+        let (strip, control) = (self.view.strip(), self.view.control());
+        let tag = self.head.take(&strip, control, |position, record| {
+            strip.read_record(position, record, out);
+            record.tag
+        })?;
+        self.tell_if_due();
+        Some(tag)
     }
 
     /// Gives the bytes of `record`, which is the next one, back.
@@ -240,7 +256,13 @@ impl<M: Trust> RecordConsumer<M> {
     pub(super) fn release(&mut self, record: Record) {
         let control = self.view.control();
         self.head.release(&self.view.strip(), control, record);
-        if self.head.publish_gate_if_due(control) {
+        self.tell_if_due();
+    }
+
+    /// Tells producers what was released, if it is enough, and wakes those who sleep for want of it.
+    #[inline(always)]
+    fn tell_if_due(&mut self) {
+        if self.head.publish_gate_if_due(self.view.control()) {
             let _ = self.signal.notify();
         }
     }

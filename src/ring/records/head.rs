@@ -10,7 +10,7 @@
 //!   `wiped .. taken` the successor of a consumer that died wiping wipes all.
 
 use super::super::corrupt::{Corrupt, CorruptWord};
-use super::super::words::{Cells, Words};
+use super::super::words::Cells;
 use super::Producers;
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::record::{self, Record, Shape};
@@ -108,30 +108,51 @@ impl Head {
 
     /// The record that comes next, if it is there: one load of its own line.
     #[inline(always)]
-    pub(crate) fn find(&self, words: &impl Words) -> Option<Record> {
-        // Acquire P1: pairs with the Release of the producer that commits: the payload is there.
-        let word = words.at(self.next).load(Acquire);
-        self.readable(word)
+    pub(crate) fn find(&self, cells: &impl Cells) -> Option<Record> {
+        self.find_at(cells, self.next)
     }
 
-    /// The record whose header is `word`, if it is one that can be read at the next position.
     #[inline(always)]
-    fn readable(&self, word: u64) -> Option<Record> {
+    fn find_at(&self, cells: &impl Cells, position: u64) -> Option<Record> {
+        // Acquire P1: pairs with the Release of the producer that commits: the payload is there.
+        let word = cells.at(position).load(Acquire);
+        self.readable(cells, position, word)
+    }
+
+    /// Has the record that comes next read by `read`, which is given its position, and hands its bytes back. `None` if
+    /// it is not there.
+    #[inline(always)]
+    pub(crate) fn take<R>(
+        &mut self,
+        cells: &impl Cells,
+        control: &Control,
+        read: impl FnOnce(u64, Record) -> R,
+    ) -> Option<R> {
+        let position = self.next;
+        let record = self.find_at(cells, position)?;
+        let what = read(position, record);
+        self.pass(cells, control, position, record.word(), record.total);
+        Some(what)
+    }
+
+    /// The record whose header is `word`, if it is one that can be read at `position`.
+    #[inline(always)]
+    fn readable(&self, cells: &impl Cells, position: u64, word: u64) -> Option<Record> {
         let record = self.shape.record(record::len(word), record::tag(word));
-        let is_whole = record.total <= self.shape.room(self.next);
+        let is_whole = record.total <= cells.room(position);
         (record::is_ready(word) && is_whole).then_some(record)
     }
 
     /// Hands the bytes of `record`, which was the next one, back and steps on.
     #[inline(always)]
     pub(crate) fn release(&mut self, cells: &impl Cells, control: &Control, record: Record) {
-        self.pass(cells, control, record.word(), record.total);
+        self.pass(cells, control, self.next, record.word(), record.total);
     }
 
-    /// Steps over the record or padding whose header is `word`: `total` bytes, not past the end of the ring.
+    /// Steps over the record or padding at `from`, which comes next and has the header `word`: `total` bytes, not past the
+    /// end of the ring.
     #[inline(always)]
-    fn pass(&mut self, cells: &impl Cells, control: &Control, word: u64, total: u64) {
-        let from = self.next;
+    fn pass(&mut self, cells: &impl Cells, control: &Control, from: u64, word: u64, total: u64) {
         let next = from.wrapping_add(total);
         self.next = next;
         // Release C1: the payload was read before whoever acquires this takes it for read. A successor begins
@@ -174,12 +195,12 @@ impl Head {
                 let last = closed & CLOSED_BY_PRODUCER != 0 && !self.is_claimed(control);
                 return if last { Look::Closed } else { Look::Empty };
             }
-            if let Some(record) = self.readable(word) {
+            if let Some(record) = self.readable(cells, self.next, word) {
                 return Look::Record(record);
             }
             let total = self.shape.total(record::len(word));
             if record::is_pad(word) && total <= self.shape.room(self.next) {
-                self.pass(cells, control, word, total);
+                self.pass(cells, control, self.next, word, total);
                 passed += total;
                 self.publish_gate_if_due(control);
                 continue;
