@@ -268,6 +268,10 @@ impl Tail for BroadcastRecordTail {
     }
 
     #[inline(always)]
+    fn claim_at_once(&mut self, total: u64) -> Option<()> {
+        self.tail.has_room(total).then_some(())
+    }
+
     fn claim(
         &mut self,
         strip: Strip<'_>,

@@ -323,11 +323,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     /// Writes and publishes the one record of `claim`.
     #[inline(always)]
     fn put(&mut self, mut claim: Claim<K>, record: Record, write: impl FnOnce(Strip<'_>, u64)) {
-        let strip = self.view.strip();
-        write(strip, self.payload_at(&claim));
+        let (strip, at) = (self.view.strip(), self.tail.next(&claim));
+        write(strip, at.wrapping_add(HEADER));
         self.tail.commit(strip, &mut claim, record);
         if !K::Tail::SHARED {
-            strip.prefetch_ahead(self.tail.next(&claim), record.total);
+            strip.prefetch_ahead(at.wrapping_add(record.total), record.total);
         }
         self.notify();
     }
@@ -358,6 +358,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
 
     #[inline(always)]
     pub(super) fn claim_now(&mut self, record: Record) -> Result<Claim<K>, TryPushError> {
+        if let Some(claim) = self.tail.claim_at_once(record.total) {
+            return Ok(claim);
+        }
         let mut claim = self.claim(record, record.total, Exactly::Yes);
         let is_full = matches!(claim, Err(Room::Full));
         if is_full && self.tail.refused(self.view.control(), record.total) {
@@ -377,15 +380,18 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<Claim<K>, PushError> {
+        if K::Tail::SHARED {
+            return match self.claim(record, record.total, Exactly::No) {
+                Ok(claim) => Ok(claim),
+                Err(_) => self.claim_slow(record, wait, deadline),
+            };
+        }
+        // Whoever is alone makes room and claims again, so that the fast path is entered at one place only.
         loop {
-            if let Ok(claim) = self.claim(record, record.total, Exactly::No) {
+            if let Some(claim) = self.tail.claim_at_once(record.total) {
                 return Ok(claim);
             }
-            let claim = self.claim_slow(record, wait, deadline)?;
-            if K::Tail::SHARED {
-                return Ok(claim);
-            }
-            // Whoever is alone has made room and claims again, so that the fast path is entered at one place only.
+            self.claim_slow(record, wait, deadline)?;
         }
     }
 

@@ -31,6 +31,9 @@ pub(crate) trait Tail: Sized + Debug {
     /// How records lie in the ring.
     fn shape(&self) -> Shape;
 
+    /// Takes `total` bytes of those that this producer knows to be its own; who shares the ring knows of none.
+    fn claim_at_once(&mut self, total: u64) -> Option<Self::Claim>;
+
     /// Takes `total` bytes, at most half of the ring.
     fn claim(
         &mut self,
@@ -97,6 +100,10 @@ impl Tail for spsc::Tail {
     }
 
     #[inline(always)]
+    fn claim_at_once(&mut self, total: u64) -> Option<()> {
+        self.has_room(total).then_some(())
+    }
+
     fn claim(
         &mut self,
         strip: Strip<'_>,
@@ -105,13 +112,13 @@ impl Tail for spsc::Tail {
         total: u64,
         exactly: Exactly,
     ) -> Result<(), Room> {
-        while !self.has_room(total) {
-            match self.make_room(&strip, control, total, exactly) {
-                Room::Free => {}
-                none => return Err(none),
-            }
+        if self.has_room(total) {
+            return Ok(());
         }
-        Ok(())
+        match self.make_room(&strip, control, total, exactly) {
+            Room::Free => Ok(()),
+            none => Err(none),
+        }
     }
 
     #[inline(always)]
@@ -152,6 +159,11 @@ impl Tail for mpsc::Tail {
     #[inline(always)]
     fn shape(&self) -> Shape {
         self.shape()
+    }
+
+    #[inline(always)]
+    fn claim_at_once(&mut self, _: u64) -> Option<Claim> {
+        None
     }
 
     #[inline(always)]
