@@ -104,6 +104,11 @@ impl Strip<'_> {
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
         let end = next.wrapping_add(self.bytes.ahead);
+        if total <= LINE {
+            // At most one line begins there; asking for it again costs less than finding out.
+            prefetch_for_write(self.byte(end));
+            return;
+        }
         let first = end.wrapping_sub(total.min(self.bytes.ahead));
         let mut at = first.wrapping_add(LINE - 1) & !(LINE - 1);
         while (end.wrapping_sub(at) as i64) > 0 {
