@@ -36,8 +36,8 @@ pub(crate) struct Head {
     next: u64,
     /// What the shared gate says.
     gate: u64,
-    /// How far `next` must be from `gate` for the gate to be published again: a quarter of the ring.
-    gate_step: u64,
+    /// Where `next` must be for the gate to be published again: a quarter of the ring on.
+    gate_due: u64,
     shape: Shape,
     producers: Producers,
 }
@@ -82,7 +82,7 @@ impl Head {
         let mut head = Self {
             next: taken,
             gate: taken.wrapping_sub(1),
-            gate_step: shape.capacity / 4,
+            gate_due: taken,
             shape,
             producers,
         };
@@ -223,7 +223,7 @@ impl Head {
     /// Publishes the gate if enough was released for producers to be told. `true` when it did.
     #[inline(always)]
     pub(crate) fn publish_gate_if_due(&mut self, control: &Control) -> bool {
-        self.next.wrapping_sub(self.gate) >= self.gate_step && self.publish_gate(control)
+        self.next.wrapping_sub(self.gate_due) as i64 >= 0 && self.publish_gate(control)
     }
 
     /// Tells producers what is released. `true` when there was something new to tell.
@@ -232,6 +232,7 @@ impl Head {
             return false;
         }
         self.gate = self.next;
+        self.gate_due = self.gate.wrapping_add(self.shape.capacity / 4);
         // Release G1: all payloads below were read, and with many producers wiped, before a producer that
         // acquires this writes over them.
         control.gate.0.store(self.gate, Release);
