@@ -134,8 +134,8 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     }
 }
 
-/// Like [`copy_in`], for lengths that differ from call to call: the last sixteen bytes go in one move that
-/// overlaps the one before, so that the processor has one branch to guess instead of three.
+/// Like [`copy_in`], for lengths that differ from call to call, where what to do next is hard to guess; see
+/// `blocks.rs`.
 ///
 /// # Safety
 /// As for [`copy_in`].

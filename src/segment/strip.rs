@@ -100,13 +100,17 @@ impl Strip<'_> {
     }
 
     /// Asks for lines to be written ahead of `next`, as many as begin in the `total` bytes of the record that ends there:
-    /// each line once, but for as many as padding has passed over, and nothing has to be remembered.
+    /// each line, but for as many as padding has passed over, and nothing has to be remembered. In rings too small for it
+    /// for none.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
+        if self.bytes.ahead == 0 {
+            return;
+        }
         let end = next.wrapping_add(self.bytes.ahead);
         if total <= LINE {
-            // At most one line begins there; asking for it again costs less than finding out.
-            prefetch_for_write(self.byte(end));
+            // If one begins there it is this one; to ask for another one again costs less than to find out.
+            prefetch_for_write(self.byte(end.wrapping_sub(1)));
             return;
         }
         let first = end.wrapping_sub(total.min(self.bytes.ahead));

@@ -257,7 +257,7 @@ impl Claim {
     /// Publishes the record at [`Claim::next`], whose payload was written, and steps behind it.
     #[inline(always)]
     pub(crate) fn commit(&mut self, words: &impl Words, record: Record) {
-        // Release P1: the payload is visible to whoever acquires this word in `Head::find`.
+        // Release P1: the payload is visible to whoever acquires this word in `Head::find_at`.
         words.at(self.next).store(record.word(), Release);
         self.next = self.next.wrapping_add(record.total);
     }

@@ -216,7 +216,7 @@ impl Tail {
             behind.store(0, Relaxed);
         }
         // Release P1: the payload, and the cleared place behind it, are visible to whoever acquires this
-        // word in `Head::find`.
+        // word in `Head::find_at`.
         header.store(word, Release);
     }
 
