@@ -93,7 +93,8 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     }
 }
 
-/// Copies `len` bytes from shared memory into private memory.
+/// Copies `len` bytes from shared memory into private memory. Stores there are the compiler's own, so that a value
+/// that is handed on need not be stored and copied once more.
 ///
 /// # Safety
 /// * `src` is 8-aligned, and `len` rounded up to 8 bytes from it lie in a live mapping.
@@ -103,12 +104,6 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract.
     if len > BULK && unsafe { bulk::copy(dst, src, len) } {
-        return;
-    }
-    #[cfg(target_arch = "x86_64")]
-    if len > LINE && len <= BULK {
-        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-        unsafe { blocks::copy(dst, src, len) };
         return;
     }
     let mut at = first_pairs!(pair_out(dst, src), len, 0 16 32 48);
