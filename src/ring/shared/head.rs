@@ -93,7 +93,6 @@ fn committed_from(words: &impl Words, from: u64, most: u64) -> u64 {
 
 /// Why there is nothing at the head that was `seen`; or the head as it is by now.
 #[cold]
-#[inline(never)]
 fn nothing(
     words: &impl Words,
     control: &Control,

@@ -104,7 +104,6 @@ fn free_from(words: &impl Words, from: u64, most: u64) -> u64 {
 
 /// Why nothing can be claimed at the tail that was `seen`; or the tail as it is by now.
 #[cold]
-#[inline(never)]
 fn refusal(words: &impl Words, control: &Control, seen: u64) -> Result<u64, Refusal> {
     if seen & CLOSED != 0 {
         return Err(Refusal::Closed);
