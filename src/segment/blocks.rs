@@ -12,28 +12,59 @@ use super::copy::BULK;
 /// The lengths that are copied here.
 pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=BULK;
 
+/// Up to so many bytes take three moves.
+const SHORT: usize = 48;
+
 /// Copies `len` bytes, one of [`LENGTHS`].
 ///
 /// # Safety
 /// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 16; other processes may write either.
 #[inline(always)]
 pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: reads and writes 16 bytes at 0, at most `len - 16` and at `len - 16` (up to 48 bytes), or 32 at either
-    // end (up to 64), or 64 at 0, 64, ... below `len - 64` and at `len - 64`: inside both ranges.
+    if len <= SHORT {
+        // SAFETY: this function's contract.
+        unsafe { short(dst, src, len) };
+    } else {
+        // SAFETY: this function's contract; more than 48.
+        unsafe { long(dst, src, len) };
+    }
+}
+
+/// Three moves: at either end, and in the middle.
+///
+/// # Safety
+/// As for [`copy`]; `len` is at most 48.
+#[inline(always)]
+unsafe fn short(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes 16 bytes at 0, `len / 2 - 8` and `len - 16`: inside both ranges.
     unsafe {
         core::arch::asm!(
-            "cmp {left}, 48",
-            "ja 2f",
-            "lea {at}, [{left} - 16]",
-            "shr {left}, 1",
             "movups xmm0, [{src}]",
-            "movups xmm1, [{src} + {left} - 8]",
-            "movups xmm2, [{src} + {at}]",
+            "movups xmm1, [{src} + {half} - 8]",
+            "movups xmm2, [{src} + {len} - 16]",
             "movups [{dst}], xmm0",
-            "movups [{dst} + {left} - 8], xmm1",
-            "movups [{dst} + {at}], xmm2",
-            "jmp 5f",
-            "2:",
+            "movups [{dst} + {half} - 8], xmm1",
+            "movups [{dst} + {len} - 16], xmm2",
+            src = in(reg) src,
+            dst = in(reg) dst,
+            len = in(reg) len,
+            half = in(reg) len / 2,
+            out("xmm0") _, out("xmm1") _, out("xmm2") _,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// Four moves up to 64 bytes, then 64 bytes a turn.
+///
+/// # Safety
+/// As for [`copy`]; `len` is more than 48.
+#[inline(always)]
+unsafe fn long(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes 32 bytes at either end (up to 64 bytes), or 64 at 0, 64, ... below `len - 64` and at
+    // `len - 64`: inside both ranges.
+    unsafe {
+        core::arch::asm!(
             "sub {left}, 64",
             "jbe 4f",
             "3:",
