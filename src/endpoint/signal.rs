@@ -62,6 +62,15 @@ pub(crate) enum End {
     Consumer,
 }
 
+impl End {
+    fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+}
+
 /// Where one side of a ring sleeps.
 #[derive(Debug)]
 struct Bed {
@@ -123,14 +132,8 @@ impl Signal {
         };
         let geometry = &segment.checked.geometry;
         let places = geometry.places;
-        let (mine, peers) = match end {
-            End::Producer => (End::Producer, End::Consumer),
-            End::Consumer => (End::Consumer, End::Producer),
-        };
-        let (mine, peers) = (
-            Bed::of(mine, segment, regions),
-            Bed::of(peers, segment, regions),
-        );
+        let mine = Bed::of(end, segment, regions);
+        let peers = Bed::of(end.other(), segment, regions);
         let glance = match fences {
             None => SharedWord::from(&NOBODY_SLEEPS),
             Some(fences) if fences.publisher_has_none() => peers.word.clone(),
