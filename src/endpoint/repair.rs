@@ -98,7 +98,6 @@ impl Repaired {
 /// A ring under repair.
 struct Bench<'a> {
     regions: &'a Regions,
-    control: &'a Control,
     producers: Side,
     consumers: Side,
     done: Repaired,
@@ -131,7 +130,6 @@ impl<'a> Bench<'a> {
     fn new(segment: &Segment, regions: &'a Regions) -> Self {
         Self {
             regions,
-            control: regions.control(),
             producers: Side::new(segment, regions, regions.producer_seats()),
             consumers: Side::new(segment, regions, regions.consumer_seats()),
             done: Repaired::default(),
@@ -140,7 +138,7 @@ impl<'a> Bench<'a> {
 
     /// What is done to rings of every kind.
     fn finish(mut self, segment: &Segment) -> Result<Repaired, RepairError> {
-        let (control, done) = (self.control, &mut self.done);
+        let (control, done) = (self.regions.control(), &mut self.done);
         match segment.checked.geometry.kind {
             header::KIND_MPSC | header::KIND_MPMC => {
                 done.close_finished = close::finish_shared(control);
@@ -158,7 +156,7 @@ impl<'a> Bench<'a> {
     /// of them who said so. Whoever repairs again and again shall not keep the others from their sleep. Comes last: who
     /// is woken finds everything done.
     fn wake(&mut self, segment: &Segment) {
-        let (control, done) = (self.control, &mut self.done);
+        let (control, done) = (self.regions.control(), &mut self.done);
         let settled = done.producers.settled + done.consumers.settled > 0;
         let changed = settled || done.close_finished || done.dropped > 0;
         let signal = Signal::new(segment, self.regions, End::Consumer);
@@ -178,7 +176,7 @@ impl<'a> Bench<'a> {
 
     /// Slots that producers of many have claimed become tombstones.
     fn claims(&mut self, lane: &Lane<'_>, capacity: u64) -> Result<(), OsError> {
-        let (control, side) = (self.control, &self.producers);
+        let (control, side) = (self.regions.control(), &self.producers);
         let left = |i| {
             let announced = announce::run(side.entry(i));
             repair::unfinished(lane, control, capacity, announced)
@@ -201,7 +199,7 @@ impl<'a> Bench<'a> {
 
     /// What consumers of many had in hand is dropped, or left alone, as the ring says.
     fn deliveries(&mut self, lane: &Lane<'_>, capacity: u64, drops: bool) -> Result<(), OsError> {
-        let (control, side) = (self.control, &self.consumers);
+        let (control, side) = (self.regions.control(), &self.consumers);
         let left = |i| {
             let announced = announce::run(side.entry(i));
             repair::in_hand(lane, control, capacity, announced)
@@ -233,7 +231,7 @@ impl<'a> Bench<'a> {
 
     /// Records that producers of many have claimed become padding, if there is no consumer who does that itself.
     fn record_claims(&mut self, strip: &Strip<'_>, shape: Shape) -> Result<(), RepairError> {
-        let (control, side) = (self.control, &self.producers);
+        let (control, side) = (self.regions.control(), &self.producers);
         if close::consumer_closed(control) {
             // Nobody will produce or consume here again.
             return Ok(());
