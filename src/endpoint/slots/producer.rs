@@ -109,6 +109,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
+        // At most once, here and below. With `if` both ways would meet behind it, and the tail be read again.
         while !self.tail.has_credit() {
             self.room_now()?;
         }
