@@ -10,7 +10,7 @@ use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look, Room, Tail};
 use crate::ring::words::Words;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::{AtomicU32, AtomicU64, spin_hint};
+use crate::sync::{AtomicU64, spin_hint};
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use loom::cell::UnsafeCell;
 use std::collections::BTreeSet;
@@ -258,7 +258,7 @@ impl Producer {
 
     /// Wakes the consumer if it sleeps.
     pub(crate) fn notify(&mut self, bell: &impl Bell, fences: Fences) -> Notified {
-        let notified = notify(&self.rig.control.consumer_sleep.0, bell, fences);
+        let notified = park::notify(&self.rig.control.consumer_sleep.0, bell, fences);
         if notified == Notified::Gone {
             self.tail.forget_credit();
         }
@@ -280,14 +280,6 @@ impl Producer {
             }
         }
     }
-}
-
-/// Wakes the owner of `word` if it sleeps, as endpoints do: a glance first, where that is enough.
-fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Notified {
-    if fences.publisher_has_none() && park::all_awake(word) {
-        return Notified::Fine;
-    }
-    park::notify(word, bell, fences)
 }
 
 /// The consumer's end.
@@ -369,7 +361,7 @@ impl Consumer {
 
     /// Wakes the producer if it sleeps.
     pub(crate) fn notify(&self, bell: &impl Bell, fences: Fences) -> Notified {
-        notify(&self.rig.control.producer_sleep.0, bell, fences)
+        park::notify(&self.rig.control.producer_sleep.0, bell, fences)
     }
 
     /// Like [`Consumer::pop`], sleeping instead of polling. Does not wake the producer.

@@ -63,16 +63,6 @@ pub(crate) enum Fences {
 }
 
 impl Fences {
-    /// After publishing, before looking at the peer's sleep word.
-    #[inline(always)]
-    fn publisher(self) {
-        match self {
-            Fences::Asymmetric { registered: true } => light_fence(),
-            // SeqCst W1: F(publisher) of the case split above; its partner is `Fences::sleeper`.
-            _ => fence(SeqCst),
-        }
-    }
-
     /// Whether the publisher's is one for the compiler only.
     pub(crate) fn publisher_has_none(self) -> bool {
         self == Fences::Asymmetric { registered: true }
@@ -81,7 +71,7 @@ impl Fences {
     /// After saying `ASLEEP`, before looking once more. `false`: publishers may not have been reached, so
     /// a wake-up may be missed and the sleep must be short.
     fn sleeper(self) -> bool {
-        // SeqCst W1: F(sleeper) of the case split above; its partner is `Fences::publisher`.
+        // SeqCst W1: F(sleeper) of the case split above; its partner is in `notify`, or `all_awake`.
         fence(SeqCst);
         match self {
             Fences::Full => true,
@@ -101,23 +91,31 @@ pub(crate) enum Notified {
 }
 
 /// Whether a look at a sleep word, right after publishing, shows that nobody has to be woken. For publishers whose
-/// fence costs nothing, so that looking is all that is left of [`notify`]; for others `word` never says so.
+/// fence is one for the compiler only, so that this is all of [`notify`] when nobody sleeps; to others `word` must never
+/// say so.
 #[inline(always)]
 pub(crate) fn all_awake(word: &AtomicU32) -> bool {
+    // F(publisher) of the case split above (W1): the sleeper's fence reaches this processor too.
     light_fence();
     // Relaxed: ordered by the fence above (W1).
     word.load(Relaxed) & STATE == AWAKE
 }
 
 /// Wakes the owner of `word` if it sleeps. To be called after publishing.
-#[inline(always)]
 pub(crate) fn notify(word: &AtomicU32, bell: &impl Bell, fences: Fences) -> Notified {
-    fences.publisher();
-    // Relaxed: ordered by the fence above (W1).
-    match word.load(Relaxed) & STATE {
-        AWAKE => Notified::Fine,
-        _ => notify_slow(word, bell),
+    if fences.publisher_has_none() {
+        if all_awake(word) {
+            return Notified::Fine;
+        }
+    } else {
+        // SeqCst W1: F(publisher) of the case split above; its partner is `Fences::sleeper`.
+        fence(SeqCst);
+        // Relaxed: ordered by the fence above (W1).
+        if word.load(Relaxed) & STATE == AWAKE {
+            return Notified::Fine;
+        }
     }
+    notify_slow(word, bell)
 }
 
 #[cold]
