@@ -10,6 +10,7 @@ const TAIL: &str = "src/ring/shared/tail.rs";
 const HEAD: &str = "src/ring/shared/head.rs";
 const ALONE: &str = "src/ring/shared/alone.rs";
 const REPAIR: &str = "src/ring/shared/repair.rs";
+const GATE: &str = "src/ring/shared/gate.rs";
 
 /// In a file that does not import it.
 const RELEASE_BY_PATH: &[(&str, &str)] = &[("Release", "crate::sync::Ordering::Relaxed")];
@@ -61,6 +62,10 @@ const DROP_LIVING: (&str, &str) = (
     "shared_drop",
     "nothing_is_dropped_that_a_living_one_has_in_hand",
 );
+const PROMISED: (&str, &str) = ("shared_gate", "the_gate_promises_only_what_was_released");
+const OLDEST: (&str, &str) = ("shared_gate", "the_gate_waits_for_the_oldest_in_hand");
+const MOVED: (&str, &str) = ("shared_gate", "what_is_taken_over_is_not_promised");
+const INHERITED: (&str, &str) = ("shared_gate", "what_is_inherited_is_not_promised");
 const LIES: (&str, &str) = ("shared_lies", "lying_positions_lead_nowhere");
 
 /// All of them.
@@ -145,6 +150,29 @@ pub(super) const SHARED: &[Mutant] = &[
     mutant("taken_without_comparing", "order", (HEAD, "fn take("),
         &[("match control.head.0.taken.compare_exchange(seen, end, Release, Relaxed)",
            "match { control.head.0.taken.store(end, Release); Ok::<u64, u64>(seen) }")], ONE_EACH, NOTICED),
+    // The gate.
+    mutant("gate_of_many_relaxed", "G1", (GATE, "fn publish("), &[("fetch_max(gate, Release)", "fetch_max(gate, Relaxed)")],
+        PROMISED, RACE),
+    mutant("gate_is_read_relaxed", "G1", (GATE, "fn limit("), ACQUIRE, PROMISED, RACE),
+    mutant("gate_is_the_head", "order", (GATE, "fn publish("), &[("if older && repair::is_unfinished(", "if false && repair::is_unfinished(")],
+        PROMISED, RACE),
+    mutant("gate_head_last", "A1", (GATE, "fn publish("),
+        &[("let head = head::head(control);", "let head = u64::MAX >> 1;"),
+          ("if control.head.0.moved", "let gate = gate.min(head::head(control)); if control.head.0.moved")],
+        OLDEST, RACE),
+    mutant("gate_ignores_what_moved", "A3", (GATE, "fn publish("), &[("load(Acquire) == moved", "load(Acquire) >= moved")],
+        MOVED, RACE),
+    mutant("nothing_is_counted_as_moved", "A3", (REPAIR, "fn take_over("),
+        &[("control.head.0.moved.fetch_add(1, Release);", "")], MOVED, RACE),
+    mutant("moved_before_it_is_announced", "A3", (REPAIR, "fn take_over("),
+        &[("announce::announce(mine, run.next, run.len());", ""),
+          ("control.head.0.moved.fetch_add(1, Release);",
+           "control.head.0.moved.fetch_add(1, Release); announce::announce(mine, run.next, run.len());")],
+        MOVED, RACE),
+    mutant("inherited_by_halves", "order", (REPAIR, "fn inherit("),
+        &[("mine.announce_len.store(len, Release);", "announce::announce(mine, run.next, run.len());")], INHERITED, RACE),
+    mutant("more_is_promised_than_a_ring", "order", (GATE, "fn left(limit"), &[("left <= capacity", "true")],
+        ("shared_lies", "a_lying_gate_promises_no_more_than_a_ring"), WRONG),
     // Repair.
     mutant("tombstone_ignores_the_tail", "order", (REPAIR, "fn tombstone("),
         &[("distance(tail::tail(control).0, position) <= 0", "false")], DEAD, NOTICED),

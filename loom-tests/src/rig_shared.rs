@@ -7,18 +7,23 @@ use crate::layout::control::Control;
 use crate::layout::header::{KIND_MPMC, KIND_SPMC};
 use crate::layout::word;
 use crate::ring::announce::{self, Announcements};
+use crate::ring::shared::gate::{self, Credit, Look};
 use crate::ring::shared::head::{self, Nothing};
 use crate::ring::shared::repair::{self, Estate, Verdict};
 use crate::ring::shared::tail::{self, Refusal};
 use crate::ring::shared::{Run, alone};
 use crate::ring::sides::Producers;
-use crate::ring::spsc::{Head, Look};
+use crate::ring::spsc::{self, Head};
 use crate::ring::words::Words;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU32, AtomicU64, crossed, spin_hint};
 use crate::table::Table;
 use loom::cell::UnsafeCell;
+use std::cell::Cell;
 use std::sync::Arc;
+
+/// Places for consumers, as far as it matters for gates: small as these rings are, they have some.
+const SMALL_BUT_GATED: u32 = 0;
 
 /// One slot's payload.
 #[derive(Debug)]
@@ -117,6 +122,7 @@ impl Rig {
         Member {
             rig: Arc::clone(self),
             i,
+            credit: Cell::new(Credit::new(&self.control, self.capacity, SMALL_BUT_GATED)),
         }
     }
 
@@ -124,7 +130,7 @@ impl Rig {
     pub(crate) fn producer(self: &Arc<Self>) -> Producer {
         Producer {
             rig: Arc::clone(self),
-            tail: alone::Tail::resume(&self.slots, &self.control, self.capacity),
+            tail: alone::Tail::resume(&self.slots, &self.control, self.capacity, SMALL_BUT_GATED),
         }
     }
 
@@ -177,14 +183,23 @@ pub(crate) fn value(i: u32, n: u64) -> u64 {
 pub(crate) struct Member {
     pub(crate) rig: Arc<Rig>,
     pub(crate) i: u32,
+    credit: Cell<Credit>,
 }
 
 impl Member {
     /// Claims up to `most` slots.
     pub(crate) fn claim(&self, most: u64) -> Result<Run, Pushed> {
+        self.claim_by(Look::Slots, most)
+    }
+
+    /// The same, by the gate alone or by the slots as well.
+    pub(crate) fn claim_by(&self, look: Look, most: u64) -> Result<Run, Pushed> {
         let rig = &self.rig;
         let mine = rig.producers.line(self.i);
-        match tail::claim(&rig.slots, &rig.control, mine, most) {
+        let mut credit = self.credit.get();
+        let claimed = tail::claim(&rig.slots, &rig.control, mine, &mut credit, most, look);
+        self.credit.set(credit);
+        match claimed {
             Ok(run) => {
                 assert!((1..=most).contains(&run.len()), "{run:?}");
                 Ok(run)
@@ -250,7 +265,7 @@ impl Producer {
     pub(crate) fn try_push(&mut self, value: u64) -> Pushed {
         let rig = &self.rig;
         if self.tail.credit() == 0 {
-            match self.tail.refill(&rig.slots, &rig.control, 1) {
+            match self.tail.refill(&rig.slots, &rig.control, 1, Look::Slots) {
                 alone::Room::Free => {}
                 alone::Room::Full => return Pushed::Full,
                 alone::Room::Closed => return Pushed::Closed,
@@ -354,7 +369,7 @@ impl Worker {
     }
 
     /// Reads the next message of `run` unless it is a tombstone, and hands its slot back.
-    fn next(&self, run: &mut Run, again: bool, ledger: &mut Ledger) {
+    pub(crate) fn next(&self, run: &mut Run, again: bool, ledger: &mut Ledger) {
         let rig = &self.rig;
         if !run.is_skipped(&rig.slots) {
             let value = rig.read(run.next);
@@ -364,7 +379,7 @@ impl Worker {
     }
 
     /// Reads the messages of `run`, which was in the hands of a dead one.
-    fn again(&self, mut run: Run, ledger: &mut Ledger) {
+    pub(crate) fn again(&self, mut run: Run, ledger: &mut Ledger) {
         while !run.is_empty() {
             self.next(&mut run, true, ledger);
         }
@@ -377,6 +392,12 @@ impl Worker {
             self.next(&mut run, false, ledger);
         }
         Ok(())
+    }
+
+    /// Tells the producers what was released. It has nothing in hand.
+    pub(crate) fn publish_gate(&self) {
+        let rig = &self.rig;
+        gate::publish(&rig.slots, &rig.control, &rig.consumers);
     }
 
     /// The same `looks` times; makes a tombstone where somebody has claimed and not written.
@@ -400,7 +421,7 @@ impl Worker {
             let estate = self.estate(i);
             if !estate.run.is_empty() {
                 let mine = rig.consumers.line(self.i);
-                announce::announce(mine, estate.run.next, estate.run.len());
+                repair::take_over(&rig.control, mine, estate.run);
             }
             settled &= estate.settled;
             if estate.settled {
@@ -452,7 +473,7 @@ impl Worker {
             return None;
         }
         let mine = rig.consumers.line(self.i);
-        announce::announce(mine, estate.run.next, estate.run.len());
+        repair::inherit(mine, estate.run);
         rig.consumers.revive(self.i);
         drop(admin);
         self.again(estate.run, ledger);
@@ -493,10 +514,10 @@ pub(crate) struct Consumer {
 
 impl Consumer {
     /// Looks once, and takes what is there.
-    pub(crate) fn pop(&mut self, ledger: &mut Ledger) -> Look {
+    pub(crate) fn pop(&mut self, ledger: &mut Ledger) -> spsc::Look {
         let look = self.head.look(&self.rig.slots, &self.rig.control);
         match look {
-            Look::Ready => {
+            spsc::Look::Ready => {
                 let rig = &self.rig;
                 let value = self.head.take(&rig.slots, |position| rig.read(position));
                 ledger.push(Delivery {
@@ -507,8 +528,10 @@ impl Consumer {
                     self.head.publish_gate(&rig.control);
                 }
             }
-            Look::Corrupt(corrupt) => panic!("an honest peer was called corrupt: {corrupt:?}"),
-            Look::Empty | Look::Closed => {}
+            spsc::Look::Corrupt(corrupt) => {
+                panic!("an honest peer was called corrupt: {corrupt:?}")
+            }
+            spsc::Look::Empty | spsc::Look::Closed => {}
         }
         look
     }
@@ -516,7 +539,7 @@ impl Consumer {
     /// Looks `looks` times, and makes a tombstone where there is nothing.
     pub(crate) fn work(&mut self, looks: u32, ledger: &mut Ledger) {
         for _ in 0..looks {
-            if self.pop(ledger) == Look::Empty {
+            if self.pop(ledger) == spsc::Look::Empty {
                 let _ = self.rig.tombstone(self.head.next());
             }
         }
@@ -526,8 +549,8 @@ impl Consumer {
     pub(crate) fn clear_up(&mut self, ledger: &mut Ledger) {
         loop {
             match self.pop(ledger) {
-                Look::Ready => {}
-                Look::Empty if self.head.is_claimed(&self.rig.control) => {
+                spsc::Look::Ready => {}
+                spsc::Look::Empty if self.head.is_claimed(&self.rig.control) => {
                     assert_eq!(
                         self.rig.tombstone(self.head.next()),
                         Verdict::Settled,

@@ -130,6 +130,11 @@ impl AtomicU64 {
     }
 
     #[track_caller]
+    pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+        self.reach().fetch_max(value, order)
+    }
+
+    #[track_caller]
     pub(crate) fn compare_exchange(
         &self,
         current: u64,

@@ -230,7 +230,15 @@ models! {
         two_who_drop_count_each_message_once
         nothing_is_dropped_that_a_living_one_has_in_hand
     }
+    shared_gate {
+        the_gate_promises_only_what_was_released
+        the_gate_waits_for_the_oldest_in_hand
+        what_is_taken_over_is_not_promised
+        what_is_inherited_is_not_promised
+        what_is_finished_does_not_hold_the_gate
+    }
     shared_lies {
+        a_lying_gate_promises_no_more_than_a_ring
         a_lying_word_is_reported_or_ignored_by_all_who_share
         lying_positions_lead_nowhere
         a_lying_announcement_delays_at_most

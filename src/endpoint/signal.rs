@@ -5,7 +5,7 @@ use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier, ranges};
 use crate::segment::{Regions, Segment, Sems, SharedWord};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, spin_hint};
 use crate::wait::pace::Pace;
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ pub(crate) struct Signal {
     /// When to ask about the peer next, over all waits of this endpoint.
     next_check_ns: u64,
     pace: Pace,
-    /// Pauses of a consumer's next wait before it looks again.
+    /// Pauses of a consumer before its next wait, or drain, looks again.
     rest: u64,
     /// The number by which the guard knows the ring.
     ring: u64,
@@ -174,9 +174,22 @@ impl Signal {
         self.rest = self.pace.rest(at);
     }
 
-    /// How many pauses the wait that begins now rests before it looks again.
-    pub(crate) fn rest(&mut self) -> u64 {
-        std::mem::take(&mut self.rest)
+    /// The same of a consumer that wanted several messages at once and does not wait for more.
+    pub(crate) fn ran_short_at(&mut self, at: u64) {
+        self.rest = self.pace.ran_short(at);
+    }
+
+    /// Whether to rest before looking again.
+    #[inline(always)]
+    pub(crate) fn is_to_rest(&self) -> bool {
+        self.rest > 0
+    }
+
+    /// Rests, if it is to.
+    pub(crate) fn rest(&mut self) {
+        for _ in 0..std::mem::take(&mut self.rest) {
+            spin_hint();
+        }
     }
 
     /// Remembers that a wait was over after so many polls.

@@ -3,6 +3,7 @@
 use super::signal::Signal;
 use crate::error::{PopError, PushError, ReadError};
 use crate::os::clock;
+use crate::ring::shared::gate::Look;
 use crate::sync::spin_hint;
 use crate::wait::strategy::{Progress, SHORT_NAP_NS, Step, Wait};
 use std::time::Instant;
@@ -17,6 +18,15 @@ pub(crate) enum Care {
     Quick,
     /// Also at what costs the peer a cache line.
     Thorough,
+}
+
+impl From<Care> for Look {
+    fn from(care: Care) -> Self {
+        match care {
+            Care::Quick => Self::Gate,
+            Care::Thorough => Self::Slots,
+        }
+    }
 }
 
 /// What a poll found. Only whether, not what: that stays with whoever polls, because handing it through here takes time just
@@ -91,15 +101,12 @@ pub(super) fn wait_for(
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
     let mut polls = POLLS;
-    let rest = signal.rest();
-    if rest > 0 {
+    if signal.is_to_rest() {
         if poll(Care::Quick, signal) == Poll::Found {
             signal.waited(1);
             return Ok(());
         }
-        for _ in 0..rest {
-            spin_hint();
-        }
+        signal.rest();
     }
     let mut progress: Option<Progress> = None;
     let next_check_ns = signal.next_check_ns();

@@ -40,6 +40,8 @@ pub(crate) struct Taken {
     /// Where many consume: how many messages were dropped that consumers had in hand when they died. Written seldom, so it
     /// may lie on the line that consumers share.
     pub(crate) dropped: AtomicU64,
+    /// Where many consume: how often one has taken over what another had in hand when it died. As seldom.
+    pub(crate) moved: AtomicU64,
 }
 
 /// Where a record of a broadcast begins, and how many came before it since creation.
@@ -70,7 +72,8 @@ pub(crate) const GATING_WORDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Control {
     /// Written by the consumer: every position below it is released. Published every quarter of the
-    /// ring and before the consumer waits, so it may lag behind the slots' own words, or behind `head`.
+    /// ring and before the consumer waits, so it may lag behind the slots' own words, or behind `head`. Where many
+    /// consume, one of them publishes it now and then.
     pub(crate) gate: Line<AtomicU64>,
     /// The consumer's sleep word.
     pub(crate) consumer_sleep: Line<AtomicU32>,
@@ -105,6 +108,7 @@ impl Control {
                 taken: AtomicU64::new(0),
                 wiped: AtomicU64::new(0),
                 dropped: AtomicU64::new(0),
+                moved: AtomicU64::new(0),
             }),
             gating: Line(core::array::from_fn(|_| AtomicU64::new(0))),
             marks: Line(core::array::from_fn(|_| Mark {

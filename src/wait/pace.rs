@@ -12,6 +12,7 @@
 const MESSAGES_A_PAUSE: u64 = 2;
 /// Pauses of the longest rest: 0.4 us where a pause takes 25 ns.
 const PAUSES: u64 = 16;
+
 /// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
 const ROOM_A_PAUSE: u64 = 64;
 /// A wait that is over with so many polls was none to speak of.
@@ -45,6 +46,15 @@ impl Pace {
             true => (run / MESSAGES_A_PAUSE).min(self.longest),
             false => 0,
         }
+    }
+
+    /// How many pauses to rest before the next look of who takes several messages at a time, has found fewer than were
+    /// asked for, and does not wait. There was a flow if anything was found.
+    pub(crate) fn ran_short(&mut self, at: u64) -> u64 {
+        let flows = at != self.since;
+        let rest = self.rest(at);
+        self.flows = flows;
+        rest
     }
 
     /// To be told that the wait is over, after so many polls.

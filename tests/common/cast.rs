@@ -1,6 +1,6 @@
 //! Broadcasts of messages that prove themselves, with one face for slots and records.
 
-use super::kinds::{Place, Sort, Tx};
+use super::kinds::{Place, Sort};
 use super::payload::{Id, LONGEST, Note};
 use annulus::{
     Broadcast, BroadcastRecords, EndpointError, Join, JoinError, Options, Producer, PushError,
@@ -90,14 +90,7 @@ impl Publish for Producer<Note, Untrusted, Broadcast<Note>> {
         let notes: Vec<Note> = (0..n).map(note).collect();
         let mut sent = 0;
         while sent < notes.len() {
-            match self.push_many(&notes[sent..]) {
-                Ok(more) => sent += more,
-                Err(TryPushError::Full) => {
-                    self.push(&notes[sent], wait).expect("readers live");
-                    sent += 1;
-                }
-                Err(e) => panic!("producer: {e}"),
-            }
+            sent += self.push_many(&notes[sent..], wait).expect("readers live");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Producers and consumers written from the page share rings of slots with the library's.
 
 use crate::exchange::message;
-use crate::page_map::{PageRing, TAIL, TAKEN};
+use crate::page_map::{MOVED, PageRing, TAIL, TAKEN};
 use crate::page_records::No;
 use crate::page_slots::{Found, SlotConsumer, SlotProducer};
 use crate::scratch::Scratch;
@@ -73,6 +73,10 @@ fn producers_and_consumers_written_from_the_page_take_turns_with_the_librarys() 
                 }
                 assert_eq!(out, message(taken, len), "{taken}");
                 taken += 1;
+            }
+            if round % 3 == 0 {
+                // The library's producers go by it from now on, until it is used up.
+                their_rx.publish();
             }
         }
         their_tx.close();
@@ -217,6 +221,7 @@ fn what_a_consumer_written_from_the_page_dies_with_is_delivered_again_by_the_lib
             tx.try_push(&message(i, 24)).expect("room");
         }
         let mut victim = SlotConsumer::attach(&scratch, 4);
+        assert_eq!(victim.ring.long(MOVED).load(Acquire), round);
         victim.claim(4).expect("messages");
         for i in 0..round % 4 {
             assert_eq!(victim.take(), Some(message(i, 24)));

@@ -36,6 +36,7 @@ pub const PRODUCER_SLEEP: u64 = 4096 + 256;
 pub const CLOSED: u64 = 4096 + 384;
 pub const TAIL: u64 = 4096 + 512;
 pub const TAKEN: u64 = 4096 + 640;
+pub const MOVED: u64 = 4096 + 664;
 pub const WIPED: u64 = 4096 + 648;
 pub const GATING: u64 = 4096 + 768;
 pub const MARKS: u64 = 4096 + 896;

@@ -1,6 +1,6 @@
 //! Producers and consumers of slots that many claim, written from the page alone, line by line as it gives them.
 
-use crate::page_map::{CLOSED, CONSUMER_SLEEP, PRODUCER_SLEEP, PageRing, TAIL, TAKEN};
+use crate::page_map::{CLOSED, CONSUMER_SLEEP, GATE, MOVED, PRODUCER_SLEEP, PageRing, TAIL, TAKEN};
 use crate::page_records::No;
 use crate::scratch::Scratch;
 use std::collections::VecDeque;
@@ -313,6 +313,27 @@ impl SlotConsumer {
         }
     }
 
+    /// Publishes the gate, with nothing in hand.
+    pub fn publish(&self) {
+        let ring = &self.ring;
+        assert!(self.hand.is_empty());
+        let moved = ring.long(MOVED).load(Acquire);
+        let head = || ring.long(TAKEN).load(Acquire);
+        let ahead = |of: u64, than: u64| of.wrapping_sub(than) as i64 > 0;
+        let mut gate = head();
+        for i in (0..ring.consumers).map(|i| ring.producers + i) {
+            let (from, len) = ring.announced(i);
+            let last = from.wrapping_add(len).wrapping_sub(1);
+            let in_hand = || is_there(ring.slot(last).load(Acquire), last);
+            if len > 0 && ahead(gate, from) && ahead(head(), last) && in_hand() {
+                gate = from;
+            }
+        }
+        if ring.long(MOVED).load(Acquire) == moved {
+            ring.long(GATE).fetch_max(gate, Release);
+        }
+    }
+
     /// Looks after the claim at the head.
     pub fn mend(&self) -> Found {
         self.ring
@@ -341,6 +362,7 @@ impl SlotConsumer {
                 run.extend(from_first.take_while(is_orphan).map(|(p, _)| *p));
                 if let Some(first) = run.front() {
                     ring.announce(self.i, *first, run.len() as u64);
+                    ring.long(MOVED).fetch_add(1, Release);
                 }
                 if looks.iter().all(|(_, look)| *look != Found::Wait) {
                     ring.withdraw(i);

@@ -176,7 +176,7 @@ fn every_row_of_the_control_and_participant_tables_is_where_the_library_puts_it(
         rx.try_pop().expect("a message");
     }
     assert_eq!(control_at("gate"), 3);
-    for name in ["tail", "taken", "wiped", "dropped"] {
+    for name in ["tail", "taken", "wiped", "dropped", "moved"] {
         assert_eq!(control_at(name), 0, "{name}: of other kinds");
     }
     // A consumer that sleeps says so; a producer likewise.

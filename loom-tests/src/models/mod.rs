@@ -30,6 +30,7 @@ pub mod records_wrap;
 pub mod shared;
 pub mod shared_alone;
 pub mod shared_drop;
+pub mod shared_gate;
 pub mod shared_lies;
 pub mod shared_orphans;
 pub mod shared_repair;

@@ -4,6 +4,7 @@
 use crate::layout::word;
 use crate::rig::exhaustive;
 use crate::rig_shared::Rig;
+use crate::ring::shared::gate::{self, Credit, Look};
 use crate::ring::shared::head::{self, Nothing};
 use crate::ring::shared::repair;
 use crate::ring::shared::tail::{self, Refusal};
@@ -29,8 +30,11 @@ fn inside(run: Run) {
 /// Everybody does what they can do in `rig` without a peer.
 fn all_try(rig: &Arc<Rig>) {
     let (slots, control) = (&rig.slots, &rig.control);
-    if let Ok(run) = tail::claim(slots, control, rig.producers.line(0), 4) {
-        inside(run);
+    let mut credit = Credit::new(control, 4, 0);
+    for look in [Look::Gate, Look::Slots] {
+        if let Ok(run) = tail::claim(slots, control, rig.producers.line(0), &mut credit, 4, look) {
+            inside(run);
+        }
     }
     for producers in [Producers::One, Producers::Many] {
         if let Ok(run) = head::take(slots, control, rig.consumers.line(0), 4, producers) {
@@ -38,12 +42,15 @@ fn all_try(rig: &Arc<Rig>) {
         }
     }
     let _ = tail::ahead_of(control, head::head(control));
-    let mut alone = alone::Tail::resume(slots, control, 4);
+    let mut alone = alone::Tail::resume(slots, control, 4, 0);
     for more in [1, 4, u64::MAX] {
-        let _ = alone.refill(slots, control, more);
+        let _ = alone.refill(slots, control, more, Look::Gate);
+        assert!(alone.credit() <= 4, "{}", alone.credit());
+        let _ = alone.refill(slots, control, more, Look::Slots);
         assert!(alone.credit() <= 4, "{}", alone.credit());
     }
     let _ = alone.len(control);
+    gate::publish(slots, control, &rig.consumers);
     for at in [START, head::head(control)] {
         let _ = repair::tombstone(slots, control, at, &rig.producers);
         let _ = repair::orphan(slots, control, at, &rig.consumers);
@@ -63,7 +70,11 @@ pub fn a_lying_word_is_reported_or_ignored_by_all_who_share() {
             let rig = Rig::new(4, START, 2, 2);
             // Relaxed, here and below: one thread.
             rig.slots.at(START).store(lie, Relaxed);
-            let claimed = tail::claim(&rig.slots, &rig.control, rig.producers.line(0), 1);
+            // A gate that promises nothing: the word is looked at.
+            rig.control.gate.0.store(START - 4, Relaxed);
+            let mut credit = Credit::new(&rig.control, 4, 0);
+            let mine = rig.producers.line(0);
+            let claimed = tail::claim(&rig.slots, &rig.control, mine, &mut credit, 1, Look::Slots);
             let behind = (lie & !word::STATE).wrapping_sub(word::free(START)) as i64;
             match claimed {
                 Ok(run) => assert_eq!((lie, run.next), (word::free(START), START)),
@@ -91,6 +102,22 @@ pub fn a_lying_word_is_reported_or_ignored_by_all_who_share() {
             all_try(&rig);
         }
     });
+}
+
+/// Any gate. What it promises is no more than a ring.
+pub fn a_lying_gate_promises_no_more_than_a_ring() {
+    for lie in lies() {
+        exhaustive(move || {
+            let rig = Rig::new(4, START, 2, 2);
+            rig.control.gate.0.store(lie, Relaxed);
+            let credit = Credit::new(&rig.control, 4, 0);
+            for from in lies().map(|from| from % word::POSITION_LIMIT) {
+                let honest = lie.wrapping_add(4).wrapping_sub(from) % word::POSITION_LIMIT;
+                assert_eq!(credit.left(from), if honest <= 4 { honest } else { 0 });
+            }
+            all_try(&rig);
+        });
+    }
 }
 
 /// Any tail and any head, beside any word. Whatever is claimed is no more than a ring.

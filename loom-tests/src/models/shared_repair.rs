@@ -159,7 +159,7 @@ pub fn a_stale_announcement_delays_and_no_more() {
         let theirs = Arc::clone(&rig);
         let dies = loom::thread::spawn(move || {
             // It dies when it has claimed.
-            theirs.producers.mortal(0, 5, || dead.try_push(value(0, 0)));
+            theirs.producers.mortal(0, 4, || dead.try_push(value(0, 0)));
         });
         let lives = loom::thread::spawn(move || {
             let mut done = Vec::new();

@@ -4,11 +4,12 @@ use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
 use super::super::table::Others;
 use super::super::typed::Element;
-use super::super::waiting::{self, Poll};
+use super::super::waiting::{self, Care, Poll};
 use crate::error::{EndpointError, PushError, TryPushError};
 use crate::layout::control::CLOSED_BY_PRODUCER;
 use crate::layout::header::KIND_MPSC;
 use crate::layout::participant::{PRODUCER, Participant};
+use crate::ring::shared::gate::{Credit, Look};
 use crate::ring::shared::tail::{self, Refusal};
 use crate::ring::shared::{Run, head, repair};
 use crate::ring::{announce, close};
@@ -23,6 +24,7 @@ pub(super) struct Claims {
     pub(super) view: View<Slots>,
     /// What was claimed and not committed: of a loan, or of one that was forgotten.
     pub(super) run: Run,
+    credit: Credit,
     pub(super) signal: Signal,
     pub(super) seat: Seat,
     pub(super) capacity: u64,
@@ -51,6 +53,7 @@ impl Claims {
         seat.settle();
         Ok(Self {
             run: Run::NONE,
+            credit: Credit::new(view.control(), capacity, seat.consumer_side().places()),
             signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
@@ -62,13 +65,19 @@ impl Claims {
     /// Claims up to `most` slots, at least one.
     #[inline(always)]
     pub(super) fn claim_now(&mut self, most: u64) -> Result<(), TryPushError> {
+        self.claim_by(Look::Slots, most)
+    }
+
+    #[inline(always)]
+    fn claim_by(&mut self, look: Look, most: u64) -> Result<(), TryPushError> {
         if !self.run.is_empty() {
             // Of a loan that was forgotten.
             self.abort();
         }
         let (lane, control) = (self.view.lane(), self.view.control());
         let most = most.min(self.capacity);
-        match tail::claim(&lane, control, self.seat.entry(), most) {
+        let mine = self.seat.entry();
+        match tail::claim(&lane, control, mine, &mut self.credit, most, look) {
             Ok(run) => {
                 self.run = run;
                 Ok(())
@@ -87,7 +96,7 @@ impl Claims {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PushError> {
-        match self.claim_now(most) {
+        match self.claim_by(Look::Gate, most) {
             Ok(()) => Ok(()),
             Err(_) => self.claim_slow(most, wait, deadline),
         }
@@ -103,6 +112,7 @@ impl Claims {
     ) -> Result<(), PushError> {
         let Self {
             run,
+            credit,
             view,
             signal,
             seat,
@@ -116,7 +126,14 @@ impl Claims {
             verdict = Err(error);
             Poll::Found
         };
-        let poll = |_, _: &Signal| match tail::claim(&lane, control, mine, most) {
+        let poll = |care: Care, _: &Signal| match tail::claim(
+            &lane,
+            control,
+            mine,
+            credit,
+            most,
+            care.into(),
+        ) {
             Ok(claimed) => {
                 *run = claimed;
                 Poll::Found

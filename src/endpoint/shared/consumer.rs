@@ -71,7 +71,7 @@ impl<T: Element, M: Trust> SharedConsumer<T, M> {
     /// anew, at the latest after 100 ms.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
-        self.deliveries.find_wait(wait, None)?;
+        self.deliveries.find_wait(1, wait, None)?;
         Ok(self.take())
     }
 
@@ -81,7 +81,7 @@ impl<T: Element, M: Trust> SharedConsumer<T, M> {
     /// Also [`PopError::TimedOut`].
     #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
-        self.deliveries.find_wait(wait, Some(deadline))?;
+        self.deliveries.find_wait(1, wait, Some(deadline))?;
         Ok(self.take())
     }
 
@@ -120,7 +120,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
-        self.deliveries.find_wait(wait, None)?;
+        self.deliveries.find_wait(1, wait, None)?;
         self.take_into(out);
         Ok(())
     }
@@ -139,7 +139,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
-        self.deliveries.find_wait(wait, Some(deadline))?;
+        self.deliveries.find_wait(1, wait, Some(deadline))?;
         self.take_into(out);
         Ok(())
     }
@@ -160,7 +160,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     /// As [`pop`](SharedConsumer::pop).
     #[inline]
     pub fn sample(&mut self, wait: Wait) -> Result<SharedSample<'_, T, M>, PopError> {
-        self.deliveries.find_wait(wait, None)?;
+        self.deliveries.find_wait(1, wait, None)?;
         Ok(SharedSample::new(self))
     }
 
@@ -174,7 +174,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<SharedSample<'_, T, M>, PopError> {
-        self.deliveries.find_wait(wait, Some(deadline))?;
+        self.deliveries.find_wait(1, wait, Some(deadline))?;
         Ok(SharedSample::new(self))
     }
 
@@ -187,6 +187,40 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
             let _ = self.deliveries.find_now(n as u64);
         }
         SharedDrain::new(self, n)
+    }
+
+    /// Claims up to `n` messages with one exchange, at least one, waiting for that as `wait` says. In full flow it may rest
+    /// for up to 16 pauses of the processor first, so that there are more.
+    ///
+    /// # Errors
+    /// As [`pop`](SharedConsumer::pop).
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[inline]
+    pub fn drain_wait(&mut self, n: usize, wait: Wait) -> Result<SharedDrain<'_, T, M>, PopError> {
+        assert!(n > 0, "a drain is of at least one message");
+        self.deliveries.find_run(n as u64, wait, None)?;
+        Ok(SharedDrain::new(self, n))
+    }
+
+    /// Like [`drain_wait`](SharedConsumer::drain_wait), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PopError::TimedOut`].
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[inline]
+    pub fn drain_until(
+        &mut self,
+        n: usize,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<SharedDrain<'_, T, M>, PopError> {
+        assert!(n > 0, "a drain is of at least one message");
+        self.deliveries.find_run(n as u64, wait, Some(deadline))?;
+        Ok(SharedDrain::new(self, n))
     }
 
     /// Says that nothing more is wanted: pushes fail from now on, and consumers drain what is there. For ever. With one

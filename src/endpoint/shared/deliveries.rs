@@ -9,10 +9,11 @@ use super::super::waiting::{self, Care, Poll};
 use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
+use crate::layout::word::POSITION_LIMIT;
 use crate::ring::close;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::shared::head::{self, Nothing};
-use crate::ring::shared::{Run, repair, tail};
+use crate::ring::shared::{Run, gate, repair, tail};
 use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
@@ -33,6 +34,10 @@ pub(super) struct Hands {
     /// What was claimed and not yet released.
     pub(super) run: Run,
     pub(super) capacity: u64,
+    /// From which position on the gate may be due.
+    gate_due: u64,
+    /// How far apart gates are.
+    gates_apart: u64,
     producers: Producers,
     /// Whether the run was in the hands of a consumer that died.
     pub(super) redelivered: bool,
@@ -67,6 +72,9 @@ impl Hands {
     fn find(&mut self, most: u64, signal: &Signal) -> Found {
         // Bounded: lying producers can make this lap the ring once, not for ever.
         for _ in 0..=self.capacity {
+            if self.run.is_empty() && self.gate_is_due() {
+                self.publish_gate();
+            }
             let (lane, control) = (self.view.lane(), self.view.control());
             if self.run.is_empty() {
                 match head::take(&lane, control, self.seat.entry(), most, self.producers) {
@@ -83,6 +91,25 @@ impl Hands {
             self.release(signal);
         }
         Found::Nothing(Nothing::Empty { claimed: true })
+    }
+
+    /// Whether the producers are to be told what is released.
+    #[inline(always)]
+    fn gate_is_due(&self) -> bool {
+        self.run.end.wrapping_sub(self.gate_due) as i64 >= 0
+    }
+
+    /// Tells the producers what is released, unless another consumer has just done so.
+    #[cold]
+    #[inline(never)]
+    fn publish_gate(&mut self) {
+        let (lane, control) = (self.view.lane(), self.view.control());
+        let here = self.run.end;
+        self.gate_due = gate::told(control).wrapping_add(self.gates_apart);
+        if self.gate_is_due() {
+            gate::publish(&lane, control, self.orphans.consumers());
+            self.gate_due = here.wrapping_add(self.gates_apart);
+        }
     }
 
     /// Hands the slot of the message in hand back.
@@ -161,9 +188,16 @@ impl Deliveries {
         let signal = Signal::new(segment, &view, End::Consumer);
         // Producers may sleep for want of what the predecessor released last.
         signal.rouse();
+        let consumers = geometry.places.consumers;
         Ok(Self {
             hands: Hands {
                 capacity: geometry.capacity,
+                gate_due: 0,
+                gates_apart: match gate::is_published(geometry.capacity, consumers) {
+                    true => geometry.capacity / 4,
+                    // Further than anybody comes.
+                    false => POSITION_LIMIT,
+                },
                 producers: Producers::of(geometry.kind),
                 redelivered: !run.is_empty(),
                 run,
@@ -201,22 +235,49 @@ impl Deliveries {
         }
     }
 
-    /// Makes sure that a message is in hand, waiting for one as `wait` says.
+    /// Makes sure that a message is in hand, claiming up to `most`, waiting for the first as `wait` says.
     #[inline(always)]
     pub(super) fn find_wait(
         &mut self,
+        most: u64,
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
-        match self.hands.find(1, &self.signal) {
+        let most = most.min(self.hands.capacity);
+        match self.hands.find(most, &self.signal) {
             Found::Message => Ok(()),
-            Found::Nothing(_) => self.find_wait_slow(wait, deadline),
+            Found::Nothing(_) => self.find_wait_slow(most, wait, deadline),
         }
+    }
+
+    /// The same, and rests where the last run was shorter than it might have been, so that this one is longer.
+    #[inline]
+    pub(super) fn find_run(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
+        if !self.hands.run.is_empty() {
+            return self.find_wait(most, wait, deadline);
+        }
+        self.signal.rest();
+        self.find_wait(most, wait, deadline)?;
+        let run = self.hands.run;
+        if run.len() < most.min(self.hands.capacity) {
+            self.signal.ran_short_at(run.end);
+        }
+        Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn find_wait_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+    fn find_wait_slow(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
         let Self { hands, signal } = self;
         let view = hands.view.clone();
         let producers = hands.seat.producer_side();
@@ -231,11 +292,11 @@ impl Deliveries {
         };
         let poll = |care, signal: &Signal| {
             let found = match care {
-                Care::Quick => hands.find(1, signal),
+                Care::Quick => hands.find(most, signal),
                 Care::Thorough if nobody_produces.take() => {
-                    hands.find_slow(1, Clearing::AtOnce, signal)
+                    hands.find_slow(most, Clearing::AtOnce, signal)
                 }
-                Care::Thorough => hands.find_slow(1, Clearing::InTurn, signal),
+                Care::Thorough => hands.find_slow(most, Clearing::InTurn, signal),
             };
             match (found, care) {
                 (Found::Message, _) => Poll::Found,

@@ -100,7 +100,7 @@ fn try_take_seat(
             run = estate.run;
         }
         if estate.settled {
-            announce::announce(entry, run.next, run.len());
+            repair::inherit(entry, run);
         }
         estate.settled
     };
@@ -138,6 +138,11 @@ impl Orphans {
             capacity: segment.checked.geometry.capacity,
             drops: segment.checked.drops,
         }
+    }
+
+    /// The places of all who consume.
+    pub(super) fn consumers(&self) -> &Side {
+        &self.consumers
     }
 
     /// Whether something may come that could not be taken over at the last look.
@@ -206,7 +211,7 @@ impl Orphans {
                     repair::give_up(lane, control, self.capacity, estate.run);
                 } else if !estate.run.is_empty() {
                     run = estate.run;
-                    announce::announce(mine, run.next, run.len());
+                    repair::take_over(control, mine, run);
                 }
                 self.waiting |= !estate.settled;
                 estate.settled

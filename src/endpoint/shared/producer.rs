@@ -57,13 +57,30 @@ impl<T: Element, M: Trust> SharedProducer<T, M> {
             return Ok(0);
         }
         self.claims.claim_now(values.len() as u64)?;
+        Ok(self.put_many(values))
+    }
+
+    /// Like [`try_push_many`](SharedProducer::try_push_many), but waits for room for the first of `values` as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](SharedProducer::push).
+    pub fn push_many(&mut self, values: &[T], wait: Wait) -> Result<usize, PushError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.claims.claim_wait(values.len() as u64, wait, None)?;
+        Ok(self.put_many(values))
+    }
+
+    /// Writes the first of `values` into the slots that were claimed, and publishes them.
+    fn put_many(&mut self, values: &[T]) -> usize {
         let n = self.claims.run.len();
         let lane = self.claims.view.lane().shaped(T::SHAPE);
         for (i, value) in (0..n).zip(values) {
             lane.write(self.claims.run.next.wrapping_add(i), value.as_bytes());
         }
         self.claims.commit(n);
-        Ok(n as usize)
+        n as usize
     }
 }
 

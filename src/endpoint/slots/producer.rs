@@ -88,12 +88,31 @@ impl<T: Element, M: Trust, K: SoleProducer> Producer<T, M, K> {
         if !self.know_more_room(values.len())? {
             self.room_now()?;
         }
+        Ok(self.put_many(values))
+    }
+
+    /// Like [`try_push_many`](Producer::try_push_many), but waits for room for the first of `values` as `wait` says.
+    ///
+    /// # Errors
+    /// As [`push`](Producer::push).
+    pub fn push_many(&mut self, values: &[T], wait: Wait) -> Result<usize, PushError> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        if !self.tail.has_credit() {
+            self.wait_for_room(wait, None)?;
+        }
+        Ok(self.put_many(values))
+    }
+
+    /// Pushes as many of `values` as there is room for, and says how many.
+    fn put_many(&mut self, values: &[T]) -> usize {
         let n = values.len().min(self.credit() as usize);
         for value in &values[..n] {
             self.write(value);
         }
         self.notify();
-        Ok(n)
+        n
     }
 }
 

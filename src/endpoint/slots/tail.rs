@@ -111,8 +111,14 @@ impl SoleTail for spsc::Tail {
 }
 
 impl SoleTail for alone::Tail {
-    fn attach(lane: Lane<'_>, control: &Control, _: &Seat, capacity: u64) -> Result<Self, Corrupt> {
-        Ok(Self::resume(&lane, control, capacity))
+    fn attach(
+        lane: Lane<'_>,
+        control: &Control,
+        seat: &Seat,
+        capacity: u64,
+    ) -> Result<Self, Corrupt> {
+        let consumers = seat.consumer_side().places();
+        Ok(Self::resume(&lane, control, capacity, consumers))
     }
 
     #[inline(always)]
@@ -130,8 +136,8 @@ impl SoleTail for alone::Tail {
         self.is_closed(control)
     }
 
-    fn refill(&mut self, lane: Lane<'_>, control: &Control, more: u64, _: Care) -> Room {
-        match self.refill(&lane, control, more) {
+    fn refill(&mut self, lane: Lane<'_>, control: &Control, more: u64, care: Care) -> Room {
+        match self.refill(&lane, control, more, care.into()) {
             alone::Room::Free => Room::Free(self.credit()),
             alone::Room::Full => Room::Full,
             alone::Room::Closed => Room::Closed,

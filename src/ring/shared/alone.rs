@@ -1,10 +1,11 @@
 //! The only producer of slots whose consumers are many.
 //!
-//! It keeps its tail to itself, as [`super::super::spsc::Tail`] does, but consumers release in any order and publish
-//! no gate: it looks at the words of the slots ahead, a few at a time.
+//! It keeps its tail to itself, as [`super::super::spsc::Tail`] does. But consumers release in any order: where the gate
+//! lags, it looks at the words of the slots ahead, a few at a time.
 
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
+use super::gate::{self, Look};
 use super::{distance, head};
 use crate::layout::control::Control;
 use crate::layout::word;
@@ -31,12 +32,19 @@ pub(crate) struct Tail {
     /// First position that may not be written yet. `limit == next` sends the next push the slow way.
     limit: u64,
     capacity: u64,
+    /// Whether there are gates to wait for.
+    gates: bool,
 }
 
 impl Tail {
     /// Finds where the last producer stopped: behind what is committed from the head on. For the holder of the
     /// producer's token only. Whatever the predecessor had not committed is gone.
-    pub(crate) fn resume(words: &impl Words, control: &Control, capacity: u64) -> Self {
+    pub(crate) fn resume(
+        words: &impl Words,
+        control: &Control,
+        capacity: u64,
+        consumers: u32,
+    ) -> Self {
         let mut next = head::head(control);
         for _ in 0..capacity {
             // Acquire P1, C1: pairs with the Releases in `put` and `Run::release`. The predecessor's words are
@@ -53,6 +61,7 @@ impl Tail {
             next,
             limit: next,
             capacity,
+            gates: gate::is_published(capacity, consumers),
         }
     }
 
@@ -68,13 +77,27 @@ impl Tail {
         self.limit.wrapping_sub(self.next)
     }
 
-    /// Looks at the slots ahead, `more` of them at most and no fewer than a few. The answer is exact.
+    /// Looks at the gate, and if that shows nothing, and `look` says so, at the slots ahead, `more` of them at most and no
+    /// fewer than a few. Then the answer is exact.
     #[inline]
-    pub(crate) fn refill(&mut self, words: &impl Words, control: &Control, more: u64) -> Room {
+    pub(crate) fn refill(
+        &mut self,
+        words: &impl Words,
+        control: &Control,
+        more: u64,
+        look: Look,
+    ) -> Room {
         // Acquire X1: pairs with the Release in `close_producer`/`close_consumer`.
         if control.closed.0.load(Acquire) != 0 {
             self.limit = self.next;
             return Room::Closed;
+        }
+        if let Some(limit) = gate::limit_beyond(control, self.next, self.capacity) {
+            self.limit = limit;
+            return Room::Free;
+        }
+        if look == Look::Gate && self.gates {
+            return Room::Full;
         }
         let most = self
             .next

@@ -1,8 +1,9 @@
 //! Slots that many claim: producers share the tail, consumers share the head, or both.
 //!
 //! A side that many share moves its position by one compare-exchange for a run of slots, announced before
-//! ([`super::announce`]). Whether a slot may be claimed is what its own word says; nobody reads the position of
-//! the other side. A side of one end keeps its position to itself: [`super::spsc::Head`], [`alone::Tail`].
+//! ([`super::announce`]). Whether a slot may be claimed is what its own word says, or of free ones the [`gate`]; nobody
+//! reads the position of the other side. A side of one end keeps its position to itself: [`super::spsc::Head`],
+//! [`alone::Tail`].
 //!
 //! | word of the slot of `p` | a producer whose tail is `p` | a consumer whose head is `p` |
 //! |---|---|---|
@@ -16,6 +17,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod fill;
+pub(crate) mod gate;
 pub(crate) mod head;
 pub(crate) mod repair;
 pub(crate) mod tail;

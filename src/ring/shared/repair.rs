@@ -16,10 +16,11 @@
 //! A ring may be made so that what dead consumers had in hand is dropped instead: it is released where it would have
 //! been taken over, under the same lock ([`give_up`]).
 
-use super::super::announce::{Announcements, is_announced_alive};
+use super::super::announce::{self, Announcements, is_announced_alive};
 use super::super::words::Words;
 use super::{Run, distance, head, tail};
 use crate::layout::control::Control;
+use crate::layout::participant::Participant;
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
@@ -99,6 +100,31 @@ fn is_in_hand(words: &impl Words, position: u64) -> bool {
     // Acquire P1: pairs with the Release of the producer: the payload is there for a new owner.
     let found = words.at(position).load(Acquire);
     found == word::ready(position) || found == word::skip(position)
+}
+
+/// Announces `run` in `mine` that a consumer which died had in hand and has announced in another entry. For the holder of
+/// the admin token, who frees that entry only now.
+pub(crate) fn take_over(control: &Control, mine: &Participant, run: Run) {
+    announce::announce(mine, run.next, run.len());
+    // Release A3: pairs with the Acquires in `gate::publish`. Who counted one more sees the announcement above; who does
+    // not see it that the other entry is freed by then will count one more.
+    control.head.0.moved.fetch_add(1, Release);
+}
+
+/// Leaves of what the dead owner of `mine` has announced no more than `run`, which its next owner has inherited, and what
+/// before that was released. For the holder of the admin token.
+///
+/// It is one store, because whoever reads an announcement that is replaced may find half of it: of a run that is
+/// finished that does not matter, of one that is in hand it would look finished.
+pub(crate) fn inherit(mine: &Participant, run: Run) {
+    let (from, _) = announce::run(mine);
+    let len = if run.is_empty() {
+        0
+    } else {
+        run.end.wrapping_sub(from)
+    };
+    // Release A2: as in `announce`.
+    mine.announce_len.store(len, Release);
 }
 
 /// Releases `run`, which consumers that died had in hand, undelivered, and gives how many messages that were. For the

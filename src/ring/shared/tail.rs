@@ -1,11 +1,13 @@
 //! One of many producers of slots.
 //!
 //! It claims a run of free slots: announces it, moves the shared tail by one compare-exchange, writes, stores `READY`
-//! in each. It never claims what is not free, so nothing has to be given back when the ring is full.
+//! in each. It never claims what is not free, so nothing has to be given back when the ring is full. What is free the
+//! gate says ([`super::gate`]), and where that does not reach, the slots' words.
 
 use super::super::announce::{announce, withdraw};
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
+use super::gate::{Credit, Look};
 use super::{Run, distance};
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
@@ -20,7 +22,7 @@ const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The slot at the tail holds a message that was not yet released.
+    /// The slot at the tail holds a message that was not yet released, as far as was looked.
     Full,
     /// A side has closed.
     Closed,
@@ -44,25 +46,30 @@ pub(crate) fn ahead_of(control: &Control, head: u64) -> u64 {
     (distance(tail(control).0, head) / 4).max(0).cast_unsigned()
 }
 
-/// Claims up to `most` free slots, at least one. `mine` is this producer's entry, whose last claim is finished.
+/// Claims up to `most` free slots, at least one. `mine` is this producer's entry, whose last claim is finished, `credit`
+/// what it knows.
 #[inline(always)]
 pub(crate) fn claim(
     words: &impl Words,
     control: &Control,
     mine: &Participant,
+    credit: &mut Credit,
     most: u64,
+    look: Look,
 ) -> Result<Run, Refusal> {
     // Relaxed: the exchange below decides; what is read on the strength of this is compared with it.
     let mut seen = control.tail.0.load(Relaxed);
     loop {
         let from = word::position(seen);
-        let free = if seen & CLOSED == 0 {
-            free_from(words, from, most)
-        } else {
-            0
-        };
+        let mut free = 0;
+        if seen & CLOSED == 0 {
+            free = credit.left(from).min(most);
+            if free == 0 {
+                free = look_for_room(words, control, credit, from, most, look);
+            }
+        }
         if free == 0 {
-            match refusal(words, control, seen) {
+            match refusal(words, control, seen, credit.waits_for_gate(look)) {
                 Ok(now) => seen = now,
                 Err(refusal) => {
                     withdraw(mine);
@@ -87,7 +94,24 @@ pub(crate) fn claim(
     }
 }
 
-/// How many slots from `from` on are free, at most `most`.
+/// How many slots from `from` on are free, at most `most`, where nothing was known.
+#[inline]
+fn look_for_room(
+    words: &impl Words,
+    control: &Control,
+    credit: &mut Credit,
+    from: u64,
+    most: u64,
+    look: Look,
+) -> u64 {
+    match credit.left_now(control, from) {
+        0 if credit.waits_for_gate(look) => 0,
+        0 => free_from(words, from, most),
+        left => left.min(most),
+    }
+}
+
+/// How many slots from `from` on are free, at most `most`, by their words.
 #[inline(always)]
 fn free_from(words: &impl Words, from: u64, most: u64) -> u64 {
     let mut n = 0;
@@ -102,11 +126,19 @@ fn free_from(words: &impl Words, from: u64, most: u64) -> u64 {
     n
 }
 
-/// Why nothing can be claimed at the tail that was `seen`; or the tail as it is by now.
+/// Why nothing can be claimed at the tail that was `seen`, by the gate or by the slot's word; or the tail as it is by now.
 #[cold]
-fn refusal(words: &impl Words, control: &Control, seen: u64) -> Result<u64, Refusal> {
+fn refusal(
+    words: &impl Words,
+    control: &Control,
+    seen: u64,
+    by_gate: bool,
+) -> Result<u64, Refusal> {
     if seen & CLOSED != 0 {
         return Err(Refusal::Closed);
+    }
+    if by_gate {
+        return Err(Refusal::Full);
     }
     let position = word::position(seen);
     // Acquire C1: before the tail is looked at again below.

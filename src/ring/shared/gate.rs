@@ -1,0 +1,128 @@
+//! What need not be looked at.
+//!
+//! The gate says below which position every slot was released. So a producer that has a run of slots in sight of it claims
+//! them without asking their words, and the line of a message crosses once each way: the producer only writes it. Where the
+//! gate does not reach, the words say what is free; the gate only ever lags.
+//!
+//! One consumer knows what it has released ([`super::super::spsc::Head`]). Many release in any order, so now and then one of
+//! them works it out ([`publish`]), from what all of them announce.
+
+use super::super::announce::Announcements;
+use super::super::words::Words;
+use super::{head, repair};
+use crate::layout::control::Control;
+use crate::layout::word;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+
+/// How closely a producer looks for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At the gate only, if there is one: it lags.
+    Gate,
+    /// Where that shows nothing, at the slots as well, whose lines it takes from whoever is about to release them.
+    Slots,
+}
+
+/// Messages for each entry of a consumer that is read to publish the gate, at least.
+const MESSAGES_AN_ENTRY: u64 = 4;
+
+/// What one of many producers knows to be free without looking at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credit {
+    /// The first position that it does not know about.
+    limit: u64,
+    capacity: u64,
+    /// Whether there are gates to wait for.
+    gates: bool,
+}
+
+impl Credit {
+    /// What the gate of a ring of `capacity` slots with places for so many consumers says now.
+    pub(crate) fn new(control: &Control, capacity: u64, consumers: u32) -> Self {
+        Self {
+            limit: limit(control, capacity),
+            capacity,
+            gates: is_published(capacity, consumers),
+        }
+    }
+
+    /// Whether who looks like this looks at the gate only.
+    #[inline(always)]
+    pub(crate) fn waits_for_gate(&self, look: Look) -> bool {
+        look == Look::Gate && self.gates
+    }
+
+    /// How many slots are free from `from` on, the tail's position, for all this knows.
+    #[inline(always)]
+    pub(crate) fn left(&self, from: u64) -> u64 {
+        left(self.limit, from, self.capacity)
+    }
+
+    /// The same, after a look at the gate.
+    #[inline(always)]
+    pub(crate) fn left_now(&mut self, control: &Control, from: u64) -> u64 {
+        self.limit = limit(control, self.capacity);
+        self.left(from)
+    }
+}
+
+/// The position at which the gate's say ends, in a ring of `capacity` slots.
+#[inline(always)]
+fn limit(control: &Control, capacity: u64) -> u64 {
+    // Acquire G1: pairs with the Releases in `publish` and `spsc::Head::publish_gate`: what the slots held was read.
+    control.gate.0.load(Acquire).wrapping_add(capacity)
+}
+
+/// Positions from `from` on up to `limit`. More than a lap is nothing that an honest gate says.
+#[inline(always)]
+fn left(limit: u64, from: u64, capacity: u64) -> u64 {
+    // Positions of the shared tail have 62 bits.
+    let left = limit.wrapping_sub(from) % word::POSITION_LIMIT;
+    if left <= capacity { left } else { 0 }
+}
+
+/// Up to where the gate says that slots are free from `next` on, the position of the only producer, if some are.
+pub(super) fn limit_beyond(control: &Control, next: u64, capacity: u64) -> Option<u64> {
+    let limit = limit(control, capacity);
+    (left(limit, next, capacity) > 0).then_some(limit)
+}
+
+/// Whether a ring of `capacity` slots with places for so many consumers has gates, one for each quarter of it: a small one
+/// is not worth reading all those entries.
+pub(crate) fn is_published(capacity: u64, consumers: u32) -> bool {
+    capacity / 4 >= MESSAGES_AN_ENTRY * u64::from(consumers)
+}
+
+/// What was published last. A hint.
+pub(crate) fn told(control: &Control) -> u64 {
+    // Relaxed: see above.
+    control.gate.0.load(Relaxed)
+}
+
+/// Publishes below which position every slot was released, as far as `consumers` announce it. Any of them may do it, at
+/// any time; it has nothing in hand itself.
+///
+/// First the head, then the announcements: whoever claimed below the head has announced so (A1). An announcement whose last
+/// slot is no longer in hand is finished, and so is one that its owner has replaced (A2). Between the two looks at `moved`
+/// nobody has taken over what a dead one had in hand, which would have gone from an entry not yet read to one that
+/// was (A3).
+pub(crate) fn publish(words: &impl Words, control: &Control, consumers: &impl Announcements) {
+    // Acquire A3: pairs with the Release in `repair::take_over`: the announcement made before is seen below.
+    let moved = control.head.0.moved.load(Acquire);
+    let head = head::head(control);
+    let oldest = |oldest: u64, i| {
+        let run = consumers.run(i);
+        let older = oldest.wrapping_sub(run.0) as i64 > 0;
+        if older && repair::is_unfinished(words, control, run) {
+            run.0
+        } else {
+            oldest
+        }
+    };
+    let gate = (0..consumers.count()).fold(head, oldest);
+    // Acquire A3: not before the announcements, which were acquired. Whoever withdrew one of them had counted before.
+    if control.head.0.moved.load(Acquire) == moved {
+        // Release G1: pairs with the Acquire in `limit`. Never back.
+        control.gate.0.fetch_max(gate, Release);
+    }
+}
