@@ -15,6 +15,7 @@ mod news;
 mod options;
 mod queue;
 mod repair;
+mod runs;
 mod shared;
 mod threads;
 

@@ -1,7 +1,8 @@
 //! The loops that are timed, and the loops that check every byte: one source for all engines.
 //!
-//! Invariants: a waiting party polls with one `spin_loop` per failure and, where there are more parties than cores, gives its
-//! core away after `YIELD_AFTER` failures in a row; the same for every engine.
+//! Invariants: where every party has a core of its own, an engine waits by its own call for that, if it has one, as in
+//! ../loops.rs. Else a waiting party polls with one `spin_loop` per failure and, where there are more parties than cores,
+//! gives its core away after `YIELD_AFTER` failures in a row; the same for every engine.
 
 use std::hint::{black_box, spin_loop};
 
@@ -27,6 +28,26 @@ pub trait Tx {
         let full = messages.iter().position(|message| !self.try_send(message));
         full.unwrap_or(messages.len())
     }
+
+    /// Copies the message in and waits for room, without giving the core away.
+    #[inline(always)]
+    fn send(&mut self, message: &Slot) {
+        while !self.try_send(message) {
+            spin_loop();
+        }
+    }
+
+    /// The same for several messages, or the first few of them; says how many.
+    #[inline(always)]
+    fn send_many(&mut self, messages: &[Slot]) -> usize {
+        loop {
+            let sent = self.try_send_many(messages);
+            if sent > 0 {
+                return sent;
+            }
+            spin_loop();
+        }
+    }
 }
 
 /// The receiving end of a ring.
@@ -48,6 +69,26 @@ pub trait Rx {
             taken += 1;
         }
         taken
+    }
+
+    /// Waits for a message, without giving the core away, copies it out and hands the copy to `take`.
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        while !self.try_receive(take) {
+            spin_loop();
+        }
+    }
+
+    /// The same for up to `most` messages; says how many.
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        loop {
+            let taken = self.try_receive_many(most, take);
+            if taken > 0 {
+                return taken;
+            }
+            spin_loop();
+        }
     }
 }
 
@@ -109,13 +150,7 @@ impl<T: Tx> Sender<T> {
         }
         while left > 0 {
             let run = left.min(self.batch as u64) as usize;
-            let messages = black_box(&self.table[at..at + run]);
-            let sent = self.tx.try_send_many(messages);
-            if sent == 0 {
-                self.patience.wait();
-                continue;
-            }
-            self.patience.failures = 0;
+            let sent = self.send_run(at, run);
             at = onward(at, sent);
             left -= sent as u64;
         }
@@ -123,8 +158,28 @@ impl<T: Tx> Sender<T> {
 
     #[inline(always)]
     fn send_one(&mut self, at: usize) {
+        let message = black_box(&self.table[at]);
+        if !self.patience.crowded {
+            return self.tx.send(message);
+        }
         self.patience.failures = 0;
-        while !self.tx.try_send(black_box(&self.table[at])) {
+        while !self.tx.try_send(message) {
+            self.patience.wait();
+        }
+    }
+
+    #[inline(always)]
+    fn send_run(&mut self, at: usize, run: usize) -> usize {
+        let messages = black_box(&self.table[at..at + run]);
+        if !self.patience.crowded {
+            return self.tx.send_many(messages);
+        }
+        self.patience.failures = 0;
+        loop {
+            let sent = self.tx.try_send_many(messages);
+            if sent > 0 {
+                return sent;
+            }
             self.patience.wait();
         }
     }
@@ -187,8 +242,16 @@ impl<R: Rx> Receiver<R> {
             wrong |= differs(slot);
             sum = sum.wrapping_add(slot[0]);
         };
+        // Only who is alone knows how many are still to come.
+        let alone = self.many.consumers == 1;
+        let mut left = count;
         loop {
-            let got = self.take_some(count, &mut take);
+            let got = match (alone, left) {
+                (true, 0) => 0,
+                (true, _) => self.await_some(left, &mut take),
+                (false, _) => self.take_some(count, &mut take),
+            };
+            left = left.wrapping_sub(got);
             pending += got;
             if pending >= CHUNK || got == 0 && pending > 0 {
                 books.timed.enter(pending, count)?;
@@ -217,12 +280,7 @@ impl<R: Rx> Receiver<R> {
         };
         let mut left = count;
         while left > 0 {
-            let got = self.take_some(left, &mut take);
-            if got > 0 {
-                self.patience.failures = 0;
-            } else {
-                self.patience.wait();
-            }
+            let got = self.await_some(left, &mut take);
             left = left.checked_sub(got).ok_or(Damaged)?;
         }
         books.timed.end();
@@ -257,6 +315,27 @@ impl<R: Rx> Receiver<R> {
                 (false, 0) => self.patience.wait(),
                 (false, _) => (),
             }
+        }
+    }
+
+    /// Waits for messages and takes a batch, and never more than `left`.
+    #[inline(always)]
+    fn await_some(&mut self, left: u64, take: &mut impl FnMut(&Slot)) -> u64 {
+        if !self.patience.crowded && !R::ALL_AT_ONCE {
+            if self.many.batch == 1 {
+                self.rx.receive(take);
+                return 1;
+            }
+            let most = left.min(self.many.batch.into()) as usize;
+            return self.rx.receive_many(most, take) as u64;
+        }
+        loop {
+            let got = self.take_some(left, take);
+            if got > 0 {
+                self.patience.failures = 0;
+                return got;
+            }
+            self.patience.wait();
         }
     }
 
@@ -331,9 +410,7 @@ impl<R: Rx> Receiver<R> {
             let slot = black_box(slot);
             wrong = differs(slot) | (slot[0] ^ expected[0]);
         };
-        while !self.rx.try_receive(&mut take) {
-            self.patience.wait();
-        }
+        self.await_some(1, &mut take);
         wrong
     }
 }

@@ -287,6 +287,21 @@ impl Tx for SharedProducer<Slot> {
     fn try_send_many(&mut self, messages: &[Slot]) -> usize {
         pushed(self.try_push_many(messages))
     }
+
+    #[inline(always)]
+    fn send(&mut self, message: &Slot) {
+        if let Err(error) = self.push(message, annulus::Wait::spin()) {
+            panic!("annulus push: {error}");
+        }
+    }
+
+    #[inline(always)]
+    fn send_many(&mut self, messages: &[Slot]) -> usize {
+        match self.push_many(messages, annulus::Wait::spin()) {
+            Ok(count) => count,
+            Err(error) => panic!("annulus push: {error}"),
+        }
+    }
 }
 
 impl<K: SoleProducer<Item = Slot>> Tx for Producer<Slot, Untrusted, K> {
@@ -298,6 +313,21 @@ impl<K: SoleProducer<Item = Slot>> Tx for Producer<Slot, Untrusted, K> {
     #[inline(always)]
     fn try_send_many(&mut self, messages: &[Slot]) -> usize {
         pushed(self.try_push_many(messages))
+    }
+
+    #[inline(always)]
+    fn send(&mut self, message: &Slot) {
+        if let Err(error) = self.push(message, annulus::Wait::spin()) {
+            panic!("annulus push: {error}");
+        }
+    }
+
+    #[inline(always)]
+    fn send_many(&mut self, messages: &[Slot]) -> usize {
+        match self.push_many(messages, annulus::Wait::spin()) {
+            Ok(count) => count,
+            Err(error) => panic!("annulus push: {error}"),
+        }
     }
 }
 
@@ -314,6 +344,28 @@ impl Rx for Taking<SharedConsumer<Slot>> {
     #[inline(always)]
     fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
         let mut drain = self.end.drain(most);
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.pop_into(&mut self.message, annulus::Wait::spin()) {
+            panic!("annulus pop: {error}");
+        }
+        take(&self.message);
+    }
+
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = match self.end.drain_wait(most, annulus::Wait::spin()) {
+            Ok(drain) => drain,
+            Err(error) => panic!("annulus pop: {error}"),
+        };
         let mut taken = 0;
         while drain.next_into(&mut self.message) {
             take(&self.message);
@@ -343,6 +395,28 @@ impl Rx for Taking<Consumer<Slot>> {
         }
         taken
     }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.pop_into(&mut self.message, annulus::Wait::spin()) {
+            panic!("annulus pop: {error}");
+        }
+        take(&self.message);
+    }
+
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = match self.end.drain_wait(most, annulus::Wait::spin()) {
+            Ok(drain) => drain,
+            Err(error) => panic!("annulus pop: {error}"),
+        };
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
 }
 
 /// A reader has no call for several messages.
@@ -357,5 +431,13 @@ impl Rx for Taking<Reader<Slot>> {
             Err(TryReadError::Empty) => false,
             Err(error) => panic!("annulus read: {error}"),
         }
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.read_into(&mut self.message, annulus::Wait::spin()) {
+            panic!("annulus read: {error}");
+        }
+        take(&self.message);
     }
 }
