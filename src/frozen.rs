@@ -75,6 +75,7 @@ at!(Taken {
     taken: 0,
     wiped: 8,
     dropped: 16,
+    moved: 24,
 });
 at!(Mark {
     position: 0,

@@ -151,6 +151,13 @@ impl Rig {
         }
     }
 
+    /// Puts the gate of a new ring that begins at `start` back by a lap, so that producers have to ask the slots.
+    pub(crate) fn forget_gate(&self, start: u64) {
+        let gate = start.wrapping_sub(self.capacity);
+        // Relaxed: nobody else is there yet.
+        self.control.gate.0.store(gate, Relaxed);
+    }
+
     /// Makes a tombstone at `position` if its owner died.
     pub(crate) fn tombstone(&self, position: u64) -> Verdict {
         repair::tombstone(&self.slots, &self.control, position, &self.producers)
@@ -418,6 +425,9 @@ impl Worker {
         };
         let mut settled = true;
         for i in (0..rig.consumers.count()).filter(|i| rig.consumers.is_dead(*i)) {
+            if !repair::is_unfinished(&rig.slots, &rig.control, rig.consumers.run(i)) {
+                continue;
+            }
             let estate = self.estate(i);
             if !estate.run.is_empty() {
                 let mine = rig.consumers.line(self.i);

@@ -235,6 +235,7 @@ models! {
         the_gate_waits_for_the_oldest_in_hand
         what_is_taken_over_is_not_promised
         what_is_inherited_is_not_promised
+        nothing_is_taken_over_from_behind_what_waits
         what_is_finished_does_not_hold_the_gate
     }
     shared_lies {

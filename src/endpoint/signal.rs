@@ -174,7 +174,7 @@ impl Signal {
         self.rest = self.pace.rest(at);
     }
 
-    /// The same of a consumer that wanted several messages at once and does not wait for more.
+    /// The same of a consumer that wanted several messages at once, got fewer, and does not wait for more now.
     pub(crate) fn ran_short_at(&mut self, at: u64) {
         self.rest = self.pace.ran_short(at);
     }

@@ -396,7 +396,8 @@ impl Head {
         }
         self.gate = self.next;
         self.gate_due = self.gate.wrapping_add(self.quarter());
-        // Release G1: all payloads below were read before the producer acquires this in `Tail::refill`.
+        // Release G1: all payloads below were read before a producer acquires this in `Tail::refill` or
+        // `shared::gate`.
         control.gate.0.store(self.gate, Release);
         true
     }

@@ -48,8 +48,8 @@ impl Pace {
         }
     }
 
-    /// How many pauses to rest before the next look of who takes several messages at a time, has found fewer than were
-    /// asked for, and does not wait. There was a flow if anything was found.
+    /// How many pauses to rest before the next look of who takes several messages at a time, and has found fewer than were
+    /// asked for. There was a flow if anything was found.
     pub(crate) fn ran_short(&mut self, at: u64) -> u64 {
         let flows = at != self.since;
         let rest = self.rest(at);

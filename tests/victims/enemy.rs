@@ -2,7 +2,7 @@
 
 use super::memory::{
     ACTIVE, ANNOUNCE, ANNOUNCE_LEN, CLOSED, CONSUMER_SLEEP, CONTROL, GATE, GATING, HEADER_BYTES,
-    MARKS, Memory, PRODUCER_SLEEP, STATE, TABLE, TAIL, TAKEN, WIPED,
+    MARKS, MOVED, Memory, PRODUCER_SLEEP, STATE, TABLE, TAIL, TAKEN, WIPED,
 };
 use crate::common::rng::Rng;
 use annulus::{Kind, Ring};
@@ -82,7 +82,7 @@ fn targets(memory: &Memory) -> Vec<Target> {
         all.extend([8, 24, 32, 40].map(|at| word(entry + at)));
     }
     all.extend([CONSUMER_SLEEP, PRODUCER_SLEEP, CLOSED].map(half));
-    all.extend([GATE, TAIL, TAKEN, WIPED].map(word));
+    all.extend([GATE, TAIL, TAKEN, WIPED, MOVED].map(word));
     all.extend((0..16).map(|i| word(GATING + 8 * i)));
     all.extend((0..16).map(|i| word(MARKS + 8 * i)));
     assert!(all.iter().all(|t| t.at < CONTROL + 1024 || t.at >= TABLE));
@@ -155,7 +155,10 @@ impl Enemy {
         let near = self.near(memory);
         match self.rng.below(16) {
             0 => hand.targets[self.rng.below(hand.targets.len() as u64) as usize],
-            1..=3 => word(self.rng.pick(&[GATE, TAIL, TAIL, TAKEN, TAKEN, WIPED])),
+            1..=3 => word(
+                self.rng
+                    .pick(&[GATE, TAIL, TAIL, TAKEN, TAKEN, WIPED, MOVED]),
+            ),
             4 => Target {
                 at: entry + STATE,
                 half: true,

@@ -19,6 +19,7 @@ pub const CLOSED: usize = CONTROL + 384;
 pub const TAIL: usize = CONTROL + 512;
 pub const TAKEN: usize = CONTROL + 640;
 pub const WIPED: usize = CONTROL + 648;
+pub const MOVED: usize = CONTROL + 664;
 pub const GATING: usize = CONTROL + 768;
 pub const MARKS: usize = CONTROL + 896;
 /// Fields of a table entry.

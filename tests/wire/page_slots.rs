@@ -358,7 +358,8 @@ impl SlotConsumer {
                 let looks = ring.run(i).map(|p| (p, ring.orphan(p, [self.i, i])));
                 let looks: Vec<_> = looks.collect();
                 let is_orphan = |look: &&(u64, Found)| look.1 == Found::Orphan;
-                let from_first = looks.iter().skip_while(|look| !is_orphan(look));
+                let is_none = |look: &&(u64, Found)| !matches!(look.1, Found::Orphan | Found::Wait);
+                let from_first = looks.iter().skip_while(is_none);
                 run.extend(from_first.take_while(is_orphan).map(|(p, _)| *p));
                 if let Some(first) = run.front() {
                     ring.announce(self.i, *first, run.len() as u64);

@@ -139,7 +139,7 @@ fn every_row_of_the_control_and_participant_tables_is_where_the_library_puts_it(
     let entry_at = |i: u64, name| field(&file, 5120 + 128 * i, &entries, name);
     assert_eq!(
         (control.len(), entries.iter().map(|r| r.size).sum::<usize>()),
-        (10, 128)
+        (11, 128)
     );
 
     for name in [

@@ -12,6 +12,7 @@ const LATE: u64 = (1 << 62) - 1;
 /// end. Gives what was taken, in order.
 fn two_produce(rig: &Arc<Rig>, lives: [fn(&Member, &mut Vec<u64>); 2], looks: u32) -> Vec<u64> {
     let mut consumer = rig.consumer();
+    rig.forget_gate(consumer.head.next());
     let producers = [0, 1].map(|i: u32| {
         let member = rig.member(i);
         loom::thread::spawn(move || {

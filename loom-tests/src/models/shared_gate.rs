@@ -158,6 +158,42 @@ pub fn what_is_inherited_is_not_promised() {
     outcomes.are([0, 2]);
 }
 
+/// At most 2 preemptions. One dies with all that it claimed in hand, while another one lives that had announced the first of it
+/// and was too slow. Who takes over what it can does not take the rest before the first: the last slot of the dead one's run
+/// speaks for all.
+pub fn nothing_is_taken_over_from_behind_what_waits() {
+    let outcomes = Outcomes::new();
+    let seen = outcomes.clone();
+    bounded(2, move || {
+        let (rig, member, mut done) = filled(3);
+        let slow = rig.worker(1);
+        let pops = loom::thread::spawn(move || {
+            let mut ledger = Ledger::new();
+            let _ = slow.pop(1, &mut ledger);
+            ledger
+        });
+        let dead = rig.worker(2);
+        let _ = dead.take(2);
+        rig.consumers.kill(2);
+        let (heir, mut second) = (rig.worker(0), Ledger::new());
+        let taken_over = heir.adopt(&mut second);
+        let first = pops.join().expect("the slow one ends");
+        heir.publish_gate();
+        let promised = push_promised(&member, &mut done);
+        seen.saw((first.len(), taken_over, promised));
+        heir.clear_up(&mut second);
+        settle(&[first, second], &[done]);
+    });
+    outcomes.are([
+        // All of it waits.
+        (0, Err(false), 0),
+        // The second waits for half of an announcement that was seen.
+        (0, Ok(()), 0),
+        (0, Ok(()), 2),
+        (1, Ok(()), 2),
+    ]);
+}
+
 /// One thread. A consumer that has left, or goes on, holds nobody up.
 pub fn what_is_finished_does_not_hold_the_gate() {
     exhaustive(|| {

@@ -19,7 +19,14 @@ const START: u64 = 5;
 
 /// Lies near and far, for words and for positions.
 fn lies() -> impl Iterator<Item = u64> + Clone {
-    let far = [1 << 62, (1 << 62) - 1, 1 << 63, u64::MAX, u64::MAX - 3];
+    let far = [
+        1 << 62,
+        (1 << 62) - 1,
+        (1 << 62) + 3,
+        1 << 63,
+        u64::MAX,
+        u64::MAX - 3,
+    ];
     (0..64).chain(far)
 }
 

@@ -27,6 +27,7 @@ impl<'a, T: Element + ?Sized, M: Trust> SharedDrain<'a, T, M> {
     ///
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
     pub fn next_into(&mut self, out: &mut T) -> bool {
         if self.left == 0 || !self.consumer.deliveries.has_message() {
             return false;

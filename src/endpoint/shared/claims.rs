@@ -16,11 +16,12 @@ use crate::ring::{announce, close};
 use crate::segment::{Segment, Slots, View};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::strategy::Wait;
+use std::marker::PhantomData;
 use std::time::Instant;
 
 /// A seat among the producers, and what its owner has claimed.
 #[derive(Debug)]
-pub(super) struct Claims {
+pub(super) struct Claims<T: Element + ?Sized> {
     pub(super) view: View<Slots>,
     /// What was claimed and not committed: of a loan, or of one that was forgotten.
     pub(super) run: Run,
@@ -30,9 +31,10 @@ pub(super) struct Claims {
     pub(super) capacity: u64,
     /// Whether the one consumer keeps its position to itself.
     sole_consumer: bool,
+    element: PhantomData<fn(&T)>,
 }
 
-impl Claims {
+impl<T: Element + ?Sized> Claims<T> {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         let capacity = segment.checked.geometry.capacity;
         let (lane, control) = (view.lane(), view.control());
@@ -59,6 +61,7 @@ impl Claims {
             seat,
             capacity,
             sole_consumer: segment.checked.geometry.kind == KIND_MPSC,
+            element: PhantomData,
         })
     }
 
@@ -74,7 +77,8 @@ impl Claims {
             // Of a loan that was forgotten.
             self.abort();
         }
-        let (lane, control) = (self.view.lane(), self.view.control());
+        let lane = self.view.lane().shaped(T::SHAPE);
+        let control = self.view.control();
         let most = most.min(self.capacity);
         let mine = self.seat.entry();
         match tail::claim(&lane, control, mine, &mut self.credit, most, look) {
@@ -149,7 +153,7 @@ impl Claims {
 
     /// Writes `value` as the one message of the claim, and publishes it.
     #[inline(always)]
-    pub(super) fn put<T: Element + ?Sized>(&mut self, value: &T) {
+    pub(super) fn put(&mut self, value: &T) {
         let lane = self.view.lane().shaped(T::SHAPE);
         let position = self.run.next;
         lane.write(position, value.as_bytes());
@@ -161,7 +165,7 @@ impl Claims {
     /// Publishes the first `n` messages of the claim, which were written, and gives up the others.
     #[inline]
     pub(super) fn commit(&mut self, n: u64) {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         for _ in 0..n {
             self.run.commit(&lane);
         }
@@ -208,7 +212,7 @@ impl Claims {
     }
 }
 
-impl Drop for Claims {
+impl<T: Element + ?Sized> Drop for Claims<T> {
     fn drop(&mut self) {
         // Of a loan that was forgotten.
         self.abort();

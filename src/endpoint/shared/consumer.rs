@@ -20,8 +20,7 @@ use std::time::Instant;
 /// stream for all.
 #[derive(Debug)]
 pub struct SharedConsumer<T: Element + ?Sized, M = Untrusted> {
-    pub(super) deliveries: Deliveries,
-    element: PhantomData<fn(&T)>,
+    pub(super) deliveries: Deliveries<T>,
     trust: PhantomData<M>,
 }
 
@@ -29,7 +28,6 @@ impl<T: Element + ?Sized> SharedConsumer<T, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         Ok(Self {
             deliveries: Deliveries::attach(segment, view)?,
-            element: PhantomData,
             trust: PhantomData,
         })
     }
@@ -43,7 +41,6 @@ impl<T: Element + ?Sized> SharedConsumer<T, Untrusted> {
     pub unsafe fn trust_peers(self) -> SharedConsumer<T, Trusted> {
         SharedConsumer {
             deliveries: self.deliveries,
-            element: PhantomData,
             trust: PhantomData,
         }
     }

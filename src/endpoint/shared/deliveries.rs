@@ -5,6 +5,7 @@
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
+use super::super::typed::Element;
 use super::super::waiting::{self, Care, Poll};
 use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
@@ -17,19 +18,20 @@ use crate::ring::shared::{Run, gate, repair, tail};
 use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::time::Instant;
 
 /// A seat among the consumers, and what its owner has claimed.
 #[derive(Debug)]
-pub(super) struct Deliveries {
-    pub(super) hands: Hands,
+pub(super) struct Deliveries<T: Element + ?Sized> {
+    pub(super) hands: Hands<T>,
     signal: Signal,
 }
 
 /// The same without the means to wake others.
 #[derive(Debug)]
-pub(super) struct Hands {
+pub(super) struct Hands<T: Element + ?Sized> {
     pub(super) view: View<Slots>,
     /// What was claimed and not yet released.
     pub(super) run: Run,
@@ -46,6 +48,7 @@ pub(super) struct Hands {
     /// Whether its owner was told that the ring is closed and drained.
     told_closed: bool,
     pub(super) seat: Seat,
+    element: PhantomData<fn(&T)>,
 }
 
 /// How thoroughly to clear up after the dead where nothing is found.
@@ -66,7 +69,7 @@ enum Found {
     Nothing(Nothing),
 }
 
-impl Hands {
+impl<T: Element + ?Sized> Hands<T> {
     /// Claims up to `most` messages if none is in hand, and makes sure that the next one is no tombstone.
     #[inline(always)]
     fn find(&mut self, most: u64, signal: &Signal) -> Found {
@@ -75,7 +78,8 @@ impl Hands {
             if self.run.is_empty() && self.gate_is_due() {
                 self.publish_gate();
             }
-            let (lane, control) = (self.view.lane(), self.view.control());
+            let lane = self.view.lane().shaped(T::SHAPE);
+            let control = self.view.control();
             if self.run.is_empty() {
                 match head::take(&lane, control, self.seat.entry(), most, self.producers) {
                     Ok(run) => {
@@ -115,7 +119,7 @@ impl Hands {
     /// Hands the slot of the message in hand back.
     #[inline(always)]
     fn release(&mut self, signal: &Signal) {
-        let lane = self.view.lane();
+        let lane = self.view.lane().shaped(T::SHAPE);
         lane.prefetch_back(self.run.next);
         self.run.release(&lane, self.capacity);
         let _ = signal.notify();
@@ -181,7 +185,7 @@ impl Hands {
     }
 }
 
-impl Deliveries {
+impl<T: Element + ?Sized> Deliveries<T> {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         let geometry = &segment.checked.geometry;
         let (seat, run) = orphans::take_seat(segment, &view, &view.lane())?;
@@ -206,6 +210,7 @@ impl Deliveries {
                 told_closed: false,
                 view,
                 seat,
+                element: PhantomData,
             },
             signal,
         })
@@ -279,10 +284,9 @@ impl Deliveries {
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let Self { hands, signal } = self;
-        let view = hands.view.clone();
-        let producers = hands.seat.producer_side();
         signal.emptied_at(hands.run.next);
-        let many = hands.producers == Producers::Many;
+        // Polls and questions about the peer come in turns.
+        let hands = RefCell::new(hands);
         // Before a death is told, everything is looked for that the dead have left.
         let nobody_produces = Cell::new(false);
         let mut verdict = Ok(());
@@ -291,6 +295,7 @@ impl Deliveries {
             Poll::Found
         };
         let poll = |care, signal: &Signal| {
+            let mut hands = hands.borrow_mut();
             let found = match care {
                 Care::Quick => hands.find(most, signal),
                 Care::Thorough if nobody_produces.take() => {
@@ -307,10 +312,12 @@ impl Deliveries {
             }
         };
         let died = || {
-            let head = head::head(view.control());
+            let hands = hands.borrow();
+            let control = hands.view.control();
             // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
-            let claimed = many && tail::is_claimed(view.control(), head);
-            nobody_produces.set(!claimed && producers.state() == Peer::Died);
+            let claimed = hands.producers == Producers::Many
+                && tail::is_claimed(control, head::head(control));
+            nobody_produces.set(!claimed && hands.seat.producers() == Peer::Died);
             nobody_produces.get()
         };
         waiting::wait_for(wait, deadline, signal, died, poll)?;
@@ -324,10 +331,11 @@ impl Deliveries {
     }
 
     /// Passes over tombstones in hand. Whether a message is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_message(&mut self) -> bool {
         while !self.hands.run.is_empty() {
-            if !self.hands.run.is_skipped(&self.hands.view.lane()) {
+            let lane = self.hands.view.lane().shaped(T::SHAPE);
+            if !self.hands.run.is_skipped(&lane) {
                 return true;
             }
             self.release();
@@ -346,7 +354,7 @@ impl Deliveries {
     }
 }
 
-impl Drop for Deliveries {
+impl<T: Element + ?Sized> Drop for Deliveries<T> {
     fn drop(&mut self) {
         let Self { hands, signal } = self;
         if !hands.seat.is_ours() {

@@ -17,8 +17,7 @@ use std::time::Instant;
 /// stream for all.
 #[derive(Debug)]
 pub struct SharedProducer<T: Element + ?Sized, M = Untrusted> {
-    pub(super) claims: Claims,
-    element: PhantomData<fn(&T)>,
+    pub(super) claims: Claims<T>,
     trust: PhantomData<M>,
 }
 
@@ -26,7 +25,6 @@ impl<T: Element + ?Sized> SharedProducer<T, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
         Ok(Self {
             claims: Claims::attach(segment, view)?,
-            element: PhantomData,
             trust: PhantomData,
         })
     }
@@ -40,7 +38,6 @@ impl<T: Element + ?Sized> SharedProducer<T, Untrusted> {
     pub unsafe fn trust_peers(self) -> SharedProducer<T, Trusted> {
         SharedProducer {
             claims: self.claims,
-            element: PhantomData,
             trust: PhantomData,
         }
     }

@@ -4,6 +4,9 @@ use super::super::kind::{SoleProducer, Spsc};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::consumer::Consumer;
 use super::producer::Producer;
+use crate::error::PopError;
+use crate::wait::strategy::Wait;
+use std::time::Instant;
 
 /// A run of free slots in the hands of the producer, to be sent together with one look at the consumer.
 /// Dropping it gives them all back.
@@ -117,16 +120,54 @@ impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
     ///
     /// # Panics
     /// On a ring of bytes, if the length is not the slot size.
+    #[inline(always)]
     pub fn next_into(&mut self, out: &mut T) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        if self.consumer.try_pop_into(out).is_err() {
-            self.consumer.ran_short();
+        if self.left == 0 || self.consumer.try_pop_into(out).is_err() {
             return false;
         }
         self.left -= 1;
         true
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
+    /// Takes up to `n` messages that are there now. Never waits. It ends early when there are no more; whether
+    /// the ring is empty, closed or corrupt is what the next [`try_pop`](Consumer::try_pop) says.
+    #[inline]
+    pub fn drain(&mut self, n: usize) -> Drain<'_, T, M> {
+        Drain::new(self, n)
+    }
+
+    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to 16
+    /// pauses of the processor first, so that there are more.
+    ///
+    /// # Errors
+    /// As [`pop`](Consumer::pop).
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[inline]
+    pub fn drain_wait(&mut self, n: usize, wait: Wait) -> Result<Drain<'_, T, M>, PopError> {
+        self.wait_for_run(n, wait, None)?;
+        Ok(Drain::new(self, n))
+    }
+
+    /// Like [`drain_wait`](Consumer::drain_wait), but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// Also [`PopError::TimedOut`].
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[inline]
+    pub fn drain_until(
+        &mut self,
+        n: usize,
+        wait: Wait,
+        deadline: Instant,
+    ) -> Result<Drain<'_, T, M>, PopError> {
+        self.wait_for_run(n, wait, Some(deadline))?;
+        Ok(Drain::new(self, n))
     }
 }
 
@@ -138,11 +179,17 @@ impl<T: Element, M: Trust> Iterator for Drain<'_, T, M> {
         if self.left == 0 {
             return None;
         }
-        let Ok(message) = self.consumer.try_pop() else {
-            self.consumer.ran_short();
-            return None;
-        };
+        let message = self.consumer.try_pop().ok()?;
         self.left -= 1;
         Some(message)
+    }
+}
+
+impl<T: Element + ?Sized, M: Trust> Drop for Drain<'_, T, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.left > 0 {
+            self.consumer.ran_short();
+        }
     }
 }

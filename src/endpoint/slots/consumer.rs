@@ -5,7 +5,6 @@ use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Poll};
-use super::batch::Drain;
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -266,45 +265,6 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         Ok(Sample::new(self))
     }
 
-    /// Takes up to `n` messages that are there now. Never waits. It ends early when there are no more; whether
-    /// the ring is empty, closed or corrupt is what the next [`try_pop`](Consumer::try_pop) says.
-    #[inline]
-    pub fn drain(&mut self, n: usize) -> Drain<'_, T, M> {
-        Drain::new(self, n)
-    }
-
-    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to 16
-    /// pauses of the processor first, so that there are more.
-    ///
-    /// # Errors
-    /// As [`pop`](Consumer::pop).
-    ///
-    /// # Panics
-    /// If `n` is 0.
-    #[inline]
-    pub fn drain_wait(&mut self, n: usize, wait: Wait) -> Result<Drain<'_, T, M>, PopError> {
-        self.wait_for_run(n, wait, None)?;
-        Ok(Drain::new(self, n))
-    }
-
-    /// Like [`drain_wait`](Consumer::drain_wait), but waits no longer than until `deadline`.
-    ///
-    /// # Errors
-    /// Also [`PopError::TimedOut`].
-    ///
-    /// # Panics
-    /// If `n` is 0.
-    #[inline]
-    pub fn drain_until(
-        &mut self,
-        n: usize,
-        wait: Wait,
-        deadline: Instant,
-    ) -> Result<Drain<'_, T, M>, PopError> {
-        self.wait_for_run(n, wait, Some(deadline))?;
-        Ok(Drain::new(self, n))
-    }
-
     /// Says that nothing more will be taken: the producer's next push but one at the latest fails (with
     /// [`Parking::Never`](crate::Parking::Never): when its known room is used up). For ever; messages not
     /// yet taken are lost.
@@ -427,15 +387,18 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         }
     }
 
-    /// A drain has found fewer messages than it was asked for.
+    /// A drain has given out fewer messages than it was asked for: because there were no more, or nobody took them.
     #[cold]
+    #[inline(never)]
     pub(super) fn ran_short(&mut self) {
-        self.signal.ran_short_at(self.head.next());
+        if !self.next_is_ready() {
+            self.signal.ran_short_at(self.head.next());
+        }
     }
 
     /// Waits for the first message of a run, and rests first where the last run was shorter than it might have been.
     #[inline]
-    fn wait_for_run(
+    pub(super) fn wait_for_run(
         &mut self,
         n: usize,
         wait: Wait,
@@ -443,11 +406,10 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     ) -> Result<(), PopError> {
         assert!(n > 0, "a drain is of at least one message");
         self.signal.rest();
-        if self.next_is_ready() {
-            Ok(())
-        } else {
-            self.wait_for_message(wait, deadline)
+        if !self.next_is_ready() {
+            self.wait_for_message(wait, deadline)?;
         }
+        Ok(())
     }
 
     #[cold]

@@ -5,6 +5,7 @@ use super::super::waiting::Care;
 use crate::layout::control::Control;
 use crate::ring::corrupt::Corrupt;
 use crate::ring::shared::alone;
+use crate::ring::shared::gate::Look;
 use crate::ring::spsc::{self, Room};
 use crate::segment::Lane;
 use std::fmt::Debug;
@@ -137,7 +138,9 @@ impl SoleTail for alone::Tail {
     }
 
     fn refill(&mut self, lane: Lane<'_>, control: &Control, more: u64, care: Care) -> Room {
-        match self.refill(&lane, control, more, care.into()) {
+        // Only those leave the slots alone who wait, and they ask for one.
+        let look = if more > 1 { Look::Slots } else { care.into() };
+        match self.refill(&lane, control, more, look) {
             alone::Room::Free => Room::Free(self.credit()),
             alone::Room::Full => Room::Full,
             alone::Room::Closed => Room::Closed,

@@ -77,7 +77,7 @@ impl Tail {
         self.limit.wrapping_sub(self.next)
     }
 
-    /// Looks at the gate, and if that shows nothing, and `look` says so, at the slots ahead, `more` of them at most and no
+    /// Looks at the gate, and if that shows too little, and `look` says so, at the slots ahead, `more` of them at most and no
     /// fewer than a few. Then the answer is exact.
     #[inline]
     pub(crate) fn refill(
@@ -92,12 +92,16 @@ impl Tail {
             self.limit = self.next;
             return Room::Closed;
         }
-        if let Some(limit) = gate::limit_beyond(control, self.next, self.capacity) {
-            self.limit = limit;
-            return Room::Free;
+        let left = gate::left_of(control, self.next, self.capacity);
+        if left > self.credit() {
+            self.limit = self.next.wrapping_add(left);
         }
         if look == Look::Gate && self.gates {
-            return Room::Full;
+            return if self.credit() > 0 {
+                Room::Free
+            } else {
+                Room::Full
+            };
         }
         let most = self
             .next

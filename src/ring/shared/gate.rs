@@ -81,10 +81,9 @@ fn left(limit: u64, from: u64, capacity: u64) -> u64 {
     if left <= capacity { left } else { 0 }
 }
 
-/// Up to where the gate says that slots are free from `next` on, the position of the only producer, if some are.
-pub(super) fn limit_beyond(control: &Control, next: u64, capacity: u64) -> Option<u64> {
-    let limit = limit(control, capacity);
-    (left(limit, next, capacity) > 0).then_some(limit)
+/// How many slots of a ring of `capacity` the gate says to be free from `next` on, the position of the only producer.
+pub(super) fn left_of(control: &Control, next: u64, capacity: u64) -> u64 {
+    left(limit(control, capacity), next, capacity)
 }
 
 /// Whether a ring of `capacity` slots with places for so many consumers has gates, one for each quarter of it: a small one

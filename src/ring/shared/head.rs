@@ -92,7 +92,9 @@ fn committed_from(words: &impl Words, from: u64, most: u64) -> u64 {
 }
 
 /// Why there is nothing at the head that was `seen`; or the head as it is by now.
-#[cold]
+///
+/// Never a call, seldom as it is needed: `words` would be put into memory for it by every take, and that is a dozen stores.
+#[inline(always)]
 fn nothing(
     words: &impl Words,
     control: &Control,

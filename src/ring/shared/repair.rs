@@ -97,7 +97,8 @@ pub(crate) fn orphan(
 
 /// Whether `position`, which a consumer has claimed, was not yet released.
 fn is_in_hand(words: &impl Words, position: u64) -> bool {
-    // Acquire P1: pairs with the Release of the producer: the payload is there for a new owner.
+    // Acquire P1: pairs with the Release of the producer: the payload is there for a new owner. Acquire C1: pairs with that
+    // in `Run::release`: what is found released was read before a gate says so.
     let found = words.at(position).load(Acquire);
     found == word::ready(position) || found == word::skip(position)
 }
@@ -106,8 +107,8 @@ fn is_in_hand(words: &impl Words, position: u64) -> bool {
 /// the admin token, who frees that entry only now.
 pub(crate) fn take_over(control: &Control, mine: &Participant, run: Run) {
     announce::announce(mine, run.next, run.len());
-    // Release A3: pairs with the Acquires in `gate::publish`. Who counted one more sees the announcement above; who does
-    // not see it that the other entry is freed by then will count one more.
+    // Release A3: pairs with the Acquires in `gate::publish`. Who sees the count sees the announcement above. Who
+    // does not, and finds the other entry freed, sees it afterwards.
     control.head.0.moved.fetch_add(1, Release);
 }
 
@@ -181,7 +182,8 @@ pub(crate) fn in_hand(
     positions(announced, capacity).filter(is_in_hand).count() as u64
 }
 
-/// Whether something of `announced` is in its consumer's hands: as they are released in order, the last. A hint.
+/// Whether something of `announced`, if it was claimed by who announced it, is in its hands, or was when it died: as it is
+/// released in order, the last. Both of `announced` were acquired, so if not, all of it was released.
 pub(crate) fn is_unfinished(words: &impl Words, control: &Control, announced: (u64, u64)) -> bool {
     let (from, len) = announced;
     let last = from.wrapping_add(len).wrapping_sub(1);
@@ -228,7 +230,14 @@ pub(crate) fn estate(
     for position in positions(announced, capacity) {
         match orphan(words, control, position, consumers) {
             Verdict::Settled => {}
-            Verdict::Wait => settled = false,
+            Verdict::Wait => {
+                settled = false;
+                if run.is_empty() {
+                    // Nothing is taken from behind it: of what one has claimed, the last is released last, whoever does it.
+                    // That is how others tell that all of it is.
+                    break;
+                }
+            }
             Verdict::Orphan if run.is_empty() => {
                 run = Run {
                     next: position,

@@ -64,7 +64,7 @@ pub(crate) fn claim(
         let mut free = 0;
         if seen & CLOSED == 0 {
             free = credit.left(from).min(most);
-            if free == 0 {
+            if free < most {
                 free = look_for_room(words, control, credit, from, most, look);
             }
         }
@@ -94,8 +94,8 @@ pub(crate) fn claim(
     }
 }
 
-/// How many slots from `from` on are free, at most `most`, where nothing was known.
-#[inline]
+/// How many slots from `from` on are free, at most `most`, where fewer were known.
+#[inline(always)]
 fn look_for_room(
     words: &impl Words,
     control: &Control,
@@ -104,11 +104,11 @@ fn look_for_room(
     most: u64,
     look: Look,
 ) -> u64 {
-    match credit.left_now(control, from) {
-        0 if credit.waits_for_gate(look) => 0,
-        0 => free_from(words, from, most),
-        left => left.min(most),
+    let left = credit.left_now(control, from).min(most);
+    if credit.waits_for_gate(look) {
+        return left;
     }
+    left + free_from(words, from.wrapping_add(left), most - left)
 }
 
 /// How many slots from `from` on are free, at most `most`, by their words.
@@ -127,7 +127,9 @@ fn free_from(words: &impl Words, from: u64, most: u64) -> u64 {
 }
 
 /// Why nothing can be claimed at the tail that was `seen`, by the gate or by the slot's word; or the tail as it is by now.
-#[cold]
+///
+/// Never a call, as [`super::head`] says of its like.
+#[inline(always)]
 fn refusal(
     words: &impl Words,
     control: &Control,
