@@ -236,6 +236,7 @@ models! {
         what_is_taken_over_is_not_promised
         what_is_inherited_is_not_promised
         nothing_is_taken_over_from_behind_what_waits
+        what_is_claimed_later_is_not_inherited
         what_is_finished_does_not_hold_the_gate
     }
     shared_lies {

@@ -355,7 +355,9 @@ impl SlotConsumer {
             }
             let mut run = VecDeque::new();
             if ring.state(i) == ACTIVE {
-                let looks = ring.run(i).map(|p| (p, ring.orphan(p, [self.i, i])));
+                let head = ring.long(TAKEN).load(Acquire);
+                let claimed = ring.run(i).take_while(|p| head.wrapping_sub(*p) as i64 > 0);
+                let looks = claimed.map(|p| (p, ring.orphan(p, [self.i, i])));
                 let looks: Vec<_> = looks.collect();
                 let is_orphan = |look: &&(u64, Found)| look.1 == Found::Orphan;
                 let is_none = |look: &&(u64, Found)| !matches!(look.1, Found::Orphan | Found::Wait);

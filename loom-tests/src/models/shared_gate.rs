@@ -194,6 +194,33 @@ pub fn nothing_is_taken_over_from_behind_what_waits() {
     ]);
 }
 
+/// At most 2 preemptions, for deaths before and after the exchange. One has died with an announcement of both messages; while
+/// somebody new inherits its place, another one claims both, if they are there, and dies. Nobody inherits the end of that.
+pub fn what_is_claimed_later_is_not_inherited() {
+    for steps in 4..8 {
+        bounded(2, move || {
+            let (rig, member, mut done) = filled(3);
+            let dead = rig.worker(0);
+            rig.consumers.mortal(0, steps, || dead.take(2));
+            rig.consumers.kill(0);
+            let other = rig.worker(1);
+            let dies = loom::thread::spawn(move || {
+                let _ = other.take(2);
+                other.rig.consumers.kill(1);
+            });
+            let (heir, mut first) = (rig.worker(0), Ledger::new());
+            let _ = heir.inherit(&mut first);
+            dies.join().expect("the other one ends");
+            let (last, mut second) = (rig.worker(2), Ledger::new());
+            last.publish_gate();
+            push_promised(&member, &mut done);
+            rig.consumers.kill(0);
+            last.clear_up(&mut second);
+            settle(&[first, second], &[done]);
+        });
+    }
+}
+
 /// One thread. A consumer that has left, or goes on, holds nobody up.
 pub fn what_is_finished_does_not_hold_the_gate() {
     exhaustive(|| {

@@ -133,6 +133,8 @@ impl<T: Element + ?Sized> Hands<T> {
                 found => return found,
             };
             let again = match nothing {
+                // Tombstones without end: the next call goes on with what is in hand.
+                _ if !self.run.is_empty() => false,
                 Nothing::Corrupt(_) => false,
                 Nothing::Drained => self.adopt(true, signal),
                 Nothing::Empty { .. }

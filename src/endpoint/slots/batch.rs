@@ -122,7 +122,11 @@ impl<'a, T: Element + ?Sized, M: Trust> Drain<'a, T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn next_into(&mut self, out: &mut T) -> bool {
-        if self.left == 0 || self.consumer.try_pop_into(out).is_err() {
+        if self.left == 0 {
+            return false;
+        }
+        if self.consumer.try_pop_into(out).is_err() {
+            self.consumer.ran_short();
             return false;
         }
         self.left -= 1;
@@ -179,17 +183,11 @@ impl<T: Element, M: Trust> Iterator for Drain<'_, T, M> {
         if self.left == 0 {
             return None;
         }
-        let message = self.consumer.try_pop().ok()?;
+        let Ok(message) = self.consumer.try_pop() else {
+            self.consumer.ran_short();
+            return None;
+        };
         self.left -= 1;
         Some(message)
-    }
-}
-
-impl<T: Element + ?Sized, M: Trust> Drop for Drain<'_, T, M> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.left > 0 {
-            self.consumer.ran_short();
-        }
     }
 }

@@ -387,13 +387,11 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         }
     }
 
-    /// A drain has given out fewer messages than it was asked for: because there were no more, or nobody took them.
+    /// A drain has found fewer messages than it was asked for.
     #[cold]
     #[inline(never)]
     pub(super) fn ran_short(&mut self) {
-        if !self.next_is_ready() {
-            self.signal.ran_short_at(self.head.next());
-        }
+        self.signal.ran_short_at(self.head.next());
     }
 
     /// Waits for the first message of a run, and rests first where the last run was shorter than it might have been.

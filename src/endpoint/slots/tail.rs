@@ -138,7 +138,7 @@ impl SoleTail for alone::Tail {
     }
 
     fn refill(&mut self, lane: Lane<'_>, control: &Control, more: u64, care: Care) -> Room {
-        // Only those leave the slots alone who wait, and they ask for one.
+        // Who asks for one waits, or asks for the slots.
         let look = if more > 1 { Look::Slots } else { care.into() };
         match self.refill(&lane, control, more, look) {
             alone::Room::Free => Room::Free(self.credit()),

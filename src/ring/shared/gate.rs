@@ -19,7 +19,7 @@ use crate::sync::Ordering::{Acquire, Relaxed, Release};
 pub(crate) enum Look {
     /// At the gate only, if there is one: it lags.
     Gate,
-    /// Where that shows nothing, at the slots as well, whose lines it takes from whoever is about to release them.
+    /// Where that shows too little, at the slots as well, whose lines it takes from whoever is about to release them.
     Slots,
 }
 
@@ -101,10 +101,11 @@ pub(crate) fn told(control: &Control) -> u64 {
 /// Publishes below which position every slot was released, as far as `consumers` announce it. Any of them may do it, at
 /// any time; it has nothing in hand itself.
 ///
-/// First the head, then the announcements: whoever claimed below the head has announced so (A1). An announcement whose last
-/// slot is no longer in hand is finished, and so is one that its owner has replaced (A2). Between the two looks at `moved`
-/// nobody has taken over what a dead one had in hand, which would have gone from an entry not yet read to one that
-/// was (A3).
+/// Of each claim of which something is not released, some entry announces a run that begins no later than that and ends
+/// with the claim: that of who claimed it (A1, A2), or of who took the last of it over. Slots of a claim are released in
+/// order, whoever does it, so where the last slot of an announced run is no longer in hand, that entry does not hold the gate.
+/// First the head, then the announcements. Between the two looks at `moved` nobody has taken over what a dead one had in
+/// hand, which would have gone from an entry not yet read to one that was (A3).
 pub(crate) fn publish(words: &impl Words, control: &Control, consumers: &impl Announcements) {
     // Acquire A3: pairs with the Release in `repair::take_over`: the announcement made before is seen below.
     let moved = control.head.0.moved.load(Acquire);

@@ -227,7 +227,13 @@ pub(crate) fn estate(
     consumers: &impl Announcements,
 ) -> Estate {
     let (mut run, mut settled) = (Run::NONE, true);
+    // Once, and before all else. What was not claimed by then, its dead owner has not claimed. Asked for each position, the
+    // end of another one's later claim would look like what is left of this one.
+    let head = head::head(control);
     for position in positions(announced, capacity) {
+        if head.wrapping_sub(position) as i64 <= 0 {
+            break;
+        }
         match orphan(words, control, position, consumers) {
             Verdict::Settled => {}
             Verdict::Wait => {
@@ -245,7 +251,8 @@ pub(crate) fn estate(
                 };
             }
             Verdict::Orphan if run.end == position => run.end = position.wrapping_add(1),
-            // Behind a gap: it was another one's who died, and who has announced it too.
+            // Behind a gap: it was another one's who died, and who has announced it too. Or behind one that waits: it stays
+            // where it is, because this is not settled.
             Verdict::Orphan => {}
         }
     }
