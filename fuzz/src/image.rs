@@ -14,9 +14,9 @@ const ENTRY: usize = 128;
 const CANARY: u8 = 0xa5;
 /// Bytes behind the ring that belong to its segment and not to the ring.
 const SPARE_BYTES: usize = 4096;
-/// Words of the control block that somebody reads: where, and of how many bytes. Gate, sleep words, closed, tail, taken
-/// and wiped; then the gating bits and the marks.
-const CONTROL_WORDS: [(usize, usize); 7] = [
+/// Words of the control block that somebody reads: where, and of how many bytes. Gate, sleep words, closed, tail, taken,
+/// wiped and moved; then the gating bits and the marks.
+const CONTROL_WORDS: [(usize, usize); 8] = [
     (0, 8),
     (128, 4),
     (256, 4),
@@ -24,6 +24,7 @@ const CONTROL_WORDS: [(usize, usize); 7] = [
     (512, 8),
     (640, 8),
     (648, 8),
+    (664, 8),
 ];
 const GATING: usize = 768;
 const MARKS: usize = 896;
