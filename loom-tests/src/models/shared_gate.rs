@@ -73,11 +73,11 @@ pub fn the_gate_promises_only_what_was_released() {
     outcomes.are([0, 2]);
 }
 
-/// At most 3 preemptions. Two consumers have one message each, released in either order, and both publish.
+/// At most 2 preemptions. Two consumers have one message each, released in either order, and both publish.
 pub fn the_gate_waits_for_the_oldest_in_hand() {
     let outcomes = Outcomes::new();
     let seen = outcomes.clone();
-    bounded(3, move || {
+    bounded(2, move || {
         let (rig, member, mut done) = filled(2);
         let takes = [0, 1].map(|i| {
             let worker = rig.worker(i);

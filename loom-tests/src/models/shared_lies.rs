@@ -60,7 +60,7 @@ fn all_try(rig: &Arc<Rig>) {
     gate::publish(slots, control, &rig.consumers);
     for at in [START, head::head(control)] {
         let _ = repair::tombstone(slots, control, at, &rig.producers);
-        let _ = repair::orphan(slots, control, at, &rig.consumers);
+        let _ = repair::orphan(slots, at, &rig.consumers);
     }
     for i in 0..2 {
         let run = crate::ring::announce::run(rig.producers.line(i));

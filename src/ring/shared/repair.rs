@@ -69,16 +69,8 @@ pub(crate) fn tombstone(
     Verdict::Settled
 }
 
-/// Whether `position` belonged to a consumer that died. For the holder of the admin token.
-pub(crate) fn orphan(
-    words: &impl Words,
-    control: &Control,
-    position: u64,
-    consumers: &impl Announcements,
-) -> Verdict {
-    if head::head(control).wrapping_sub(position) as i64 <= 0 {
-        return Verdict::Settled;
-    }
+/// Whether `position`, which was seen below the head, belonged to a consumer that died. For the holder of the admin token.
+pub(crate) fn orphan(words: &impl Words, position: u64, consumers: &impl Announcements) -> Verdict {
     // What was claimed and released is settled for good.
     if !is_in_hand(words, position) {
         return Verdict::Settled;
@@ -234,7 +226,7 @@ pub(crate) fn estate(
         if head.wrapping_sub(position) as i64 <= 0 {
             break;
         }
-        match orphan(words, control, position, consumers) {
+        match orphan(words, position, consumers) {
             Verdict::Settled => {}
             Verdict::Wait => {
                 settled = false;
