@@ -1,6 +1,6 @@
 //! What every benchmark of Annulus shares: two pinned cores, a forked partner, the floor, figures and their report.
 //!
-//! Included by `#[path]` from several programs; depends on libc, serde and serde_json, and in `ours` alone on annulus.
+//! Included by `#[path]` from several programs; depends on libc, serde and serde_json, and in `ours` and `many::ours` alone on annulus.
 //! It measures the machine and whatever engines the program hands it, in turns, and describes the results.
 //!
 //! Invariants: time is CLOCK_MONOTONIC; a figure that was not measured is `None` (JSON null), never 0.

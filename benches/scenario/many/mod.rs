@@ -10,4 +10,5 @@ pub mod books;
 pub mod content;
 pub mod harness;
 pub mod loops;
+pub mod ours;
 pub mod work;

@@ -1,21 +1,22 @@
 //! Our own rings that several parties share, through their public safe API, across processes that open them by name.
 //!
-//! Every end is polled through its call that does not wait, as the peers' are. Where the shape fits, the kinds with one producer or one
+//! The ends are those of ../../../../scenario/many/ours.rs. Where the shape fits, the kinds with one producer or one
 //! consumer take part beside the one for any number, under names of their own.
 //! Invariant: the name is removed when the channel is dropped in the process that made it; `sweep` covers a killed one.
 
 use annulus::{
     Broadcast, Consumer, Join, Mpmc, Mpsc, Options, Producer, Reader, Ring, SharedConsumer,
-    SharedProducer, SoleProducer, Spmc, TryPopError, TryPushError, TryReadError, Untrusted,
+    SharedProducer, Spmc, Untrusted,
 };
 
 use super::super::fresh_name;
 use super::traits;
 use crate::scenario::engine::{Across, Traits, Wait, WrittenIn};
 use crate::scenario::harness::CAPACITY;
-use crate::scenario::many::content::{Slot, message};
+use crate::scenario::many::content::Slot;
 use crate::scenario::many::harness::Channel;
 use crate::scenario::many::loops::{Rx, Tx};
+use crate::scenario::many::ours::Taking;
 use crate::scenario::many::work::{Many, Sharing};
 
 /// A kind of ring, what it is called in tables, and its ends.
@@ -35,19 +36,6 @@ pub trait Kind: annulus::Kind + Sized + 'static {
     fn sender(ring: &Ring<Self>) -> Result<Self::Tx, String>;
     /// Attaches a consumer.
     fn receiver(ring: &Ring<Self>) -> Result<Self::Rx, String>;
-}
-
-/// A consumer's end, and where it takes messages to.
-pub struct Taking<R> {
-    end: R,
-    message: Slot,
-}
-
-impl<R> Taking<R> {
-    fn new(end: R) -> Self {
-        let message = message(0, 0);
-        Taking { end, message }
-    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {
@@ -197,190 +185,5 @@ impl<K: Kind> Drop for Named<K> {
     fn drop(&mut self) {
         // A name that stays is swept at the end of the run.
         let _ = self.ring.unlink();
-    }
-}
-
-/// How many were pushed; a ring that is not merely full ends the measurement.
-#[inline(always)]
-fn pushed(count: Result<usize, TryPushError>) -> usize {
-    match count {
-        Ok(count) => count,
-        Err(TryPushError::Full) => 0,
-        Err(error) => panic!("annulus push: {error}"),
-    }
-}
-
-/// Whether a message was taken; a ring that is not merely empty ends the measurement.
-#[inline(always)]
-fn popped(taken: Result<(), TryPopError>) -> bool {
-    match taken {
-        Ok(()) => true,
-        Err(TryPopError::Empty) => false,
-        Err(error) => panic!("annulus pop: {error}"),
-    }
-}
-
-impl Tx for SharedProducer<Slot> {
-    #[inline(always)]
-    fn try_send(&mut self, message: &Slot) -> bool {
-        pushed(self.try_push(message).map(|()| 1)) == 1
-    }
-
-    #[inline(always)]
-    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
-        pushed(self.try_push_many(messages))
-    }
-
-    #[inline(always)]
-    fn send(&mut self, message: &Slot) {
-        if let Err(error) = self.push(message, annulus::Wait::spin()) {
-            panic!("annulus push: {error}");
-        }
-    }
-
-    #[inline(always)]
-    fn send_many(&mut self, messages: &[Slot]) -> usize {
-        match self.push_many(messages, annulus::Wait::spin()) {
-            Ok(count) => count,
-            Err(error) => panic!("annulus push: {error}"),
-        }
-    }
-}
-
-impl<K: SoleProducer<Item = Slot>> Tx for Producer<Slot, Untrusted, K> {
-    #[inline(always)]
-    fn try_send(&mut self, message: &Slot) -> bool {
-        pushed(self.try_push(message).map(|()| 1)) == 1
-    }
-
-    #[inline(always)]
-    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
-        pushed(self.try_push_many(messages))
-    }
-
-    #[inline(always)]
-    fn send(&mut self, message: &Slot) {
-        if let Err(error) = self.push(message, annulus::Wait::spin()) {
-            panic!("annulus push: {error}");
-        }
-    }
-
-    #[inline(always)]
-    fn send_many(&mut self, messages: &[Slot]) -> usize {
-        match self.push_many(messages, annulus::Wait::spin()) {
-            Ok(count) => count,
-            Err(error) => panic!("annulus push: {error}"),
-        }
-    }
-}
-
-impl Rx for Taking<SharedConsumer<Slot>> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
-        let taken = popped(self.end.try_pop_into(&mut self.message));
-        if taken {
-            take(&self.message);
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = self.end.drain(most);
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.pop_into(&mut self.message, annulus::Wait::spin()) {
-            panic!("annulus pop: {error}");
-        }
-        take(&self.message);
-    }
-
-    #[inline(always)]
-    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = match self.end.drain_wait(most, annulus::Wait::spin()) {
-            Ok(drain) => drain,
-            Err(error) => panic!("annulus pop: {error}"),
-        };
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-}
-
-impl Rx for Taking<Consumer<Slot>> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
-        let taken = popped(self.end.try_pop_into(&mut self.message));
-        if taken {
-            take(&self.message);
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = self.end.drain(most);
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.pop_into(&mut self.message, annulus::Wait::spin()) {
-            panic!("annulus pop: {error}");
-        }
-        take(&self.message);
-    }
-
-    #[inline(always)]
-    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = match self.end.drain_wait(most, annulus::Wait::spin()) {
-            Ok(drain) => drain,
-            Err(error) => panic!("annulus pop: {error}"),
-        };
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-}
-
-/// A reader has no call for several messages.
-impl Rx for Taking<Reader<Slot>> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
-        match self.end.try_read_into(&mut self.message) {
-            Ok(()) => {
-                take(&self.message);
-                true
-            }
-            Err(TryReadError::Empty) => false,
-            Err(error) => panic!("annulus read: {error}"),
-        }
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.read_into(&mut self.message, annulus::Wait::spin()) {
-            panic!("annulus read: {error}");
-        }
-        take(&self.message);
     }
 }

@@ -1,0 +1,214 @@
+//! The ends of our own rings that several parties share, as both programs measure them, through the public safe API.
+//!
+//! How the rings are made and found is the program's. Invariant: a ring that breaks in a timed loop panics, which ends that
+//! measurement's process and no other.
+
+use annulus::{
+    Consumer, Producer, Reader, SharedConsumer, SharedProducer, SoleProducer, TryPopError,
+    TryPushError, TryReadError, Untrusted, Wait,
+};
+
+use super::content::{Slot, message};
+use super::loops::{Rx, Tx};
+
+/// How an end waits where every party has a core.
+const SPINS: Wait = Wait::spin();
+
+/// A consumer's end, and where it takes messages to.
+pub struct Taking<R> {
+    end: R,
+    message: Slot,
+}
+
+impl<R> Taking<R> {
+    /// For the end `end`.
+    pub fn new(end: R) -> Self {
+        let message = message(0, 0);
+        Taking { end, message }
+    }
+}
+
+/// How many were pushed; a ring that is not merely full ends the measurement.
+#[inline(always)]
+fn pushed(count: Result<usize, TryPushError>) -> usize {
+    match count {
+        Ok(count) => count,
+        Err(TryPushError::Full) => 0,
+        Err(error) => panic!("annulus push: {error}"),
+    }
+}
+
+/// Whether a message was taken; a ring that is not merely empty ends the measurement.
+#[inline(always)]
+fn popped(taken: Result<(), TryPopError>) -> bool {
+    match taken {
+        Ok(()) => true,
+        Err(TryPopError::Empty) => false,
+        Err(error) => panic!("annulus pop: {error}"),
+    }
+}
+
+impl Tx for SharedProducer<Slot> {
+    #[inline(always)]
+    fn try_send(&mut self, message: &Slot) -> bool {
+        pushed(self.try_push(message).map(|()| 1)) == 1
+    }
+
+    #[inline(always)]
+    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
+        pushed(self.try_push_many(messages))
+    }
+
+    #[inline(always)]
+    fn send(&mut self, message: &Slot) {
+        if let Err(error) = self.push(message, SPINS) {
+            panic!("annulus push: {error}");
+        }
+    }
+
+    #[inline(always)]
+    fn send_many(&mut self, messages: &[Slot]) -> usize {
+        match self.push_many(messages, SPINS) {
+            Ok(count) => count,
+            Err(error) => panic!("annulus push: {error}"),
+        }
+    }
+}
+
+impl<K: SoleProducer<Item = Slot>> Tx for Producer<Slot, Untrusted, K> {
+    #[inline(always)]
+    fn try_send(&mut self, message: &Slot) -> bool {
+        pushed(self.try_push(message).map(|()| 1)) == 1
+    }
+
+    #[inline(always)]
+    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
+        pushed(self.try_push_many(messages))
+    }
+
+    #[inline(always)]
+    fn send(&mut self, message: &Slot) {
+        if let Err(error) = self.push(message, SPINS) {
+            panic!("annulus push: {error}");
+        }
+    }
+
+    #[inline(always)]
+    fn send_many(&mut self, messages: &[Slot]) -> usize {
+        match self.push_many(messages, SPINS) {
+            Ok(count) => count,
+            Err(error) => panic!("annulus push: {error}"),
+        }
+    }
+}
+
+impl Rx for Taking<SharedConsumer<Slot>> {
+    #[inline(always)]
+    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
+        let taken = popped(self.end.try_pop_into(&mut self.message));
+        if taken {
+            take(&self.message);
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = self.end.drain(most);
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
+            panic!("annulus pop: {error}");
+        }
+        take(&self.message);
+    }
+
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = match self.end.drain_wait(most, SPINS) {
+            Ok(drain) => drain,
+            Err(error) => panic!("annulus pop: {error}"),
+        };
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
+}
+
+impl Rx for Taking<Consumer<Slot>> {
+    #[inline(always)]
+    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
+        let taken = popped(self.end.try_pop_into(&mut self.message));
+        if taken {
+            take(&self.message);
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = self.end.drain(most);
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
+            panic!("annulus pop: {error}");
+        }
+        take(&self.message);
+    }
+
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+        let mut drain = match self.end.drain_wait(most, SPINS) {
+            Ok(drain) => drain,
+            Err(error) => panic!("annulus pop: {error}"),
+        };
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
+    }
+}
+
+/// A reader has no call for several messages.
+impl Rx for Taking<Reader<Slot>> {
+    #[inline(always)]
+    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
+        match self.end.try_read_into(&mut self.message) {
+            Ok(()) => {
+                take(&self.message);
+                true
+            }
+            Err(TryReadError::Empty) => false,
+            Err(error) => panic!("annulus read: {error}"),
+        }
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+        if let Err(error) = self.end.read_into(&mut self.message, SPINS) {
+            panic!("annulus read: {error}");
+        }
+        take(&self.message);
+    }
+}
