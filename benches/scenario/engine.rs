@@ -3,6 +3,7 @@
 //! An engine says what it is and measures one stream or one series of round trips; it keeps no figures.
 
 use super::pin::Cpus;
+use super::slices::{Plan, Slice};
 
 /// What the two sides are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +67,9 @@ pub trait Engine<W = usize> {
     fn carries(&self, _traffic: W) -> bool {
         true
     }
-    /// Nanoseconds for a stream of `count` messages. The calling thread must be pinned to `cpus.near`.
+    /// The slices of a stream of messages. The calling thread must be pinned to `cpus.near`.
     /// An error says what went wrong, a size the engine is not compiled for included.
-    fn throughput(&self, cpus: Cpus, traffic: W, count: u64) -> Result<u64, String>;
-    /// Nanoseconds for `count` round trips, through one ring per direction. Otherwise as `throughput`.
-    fn rtt(&self, cpus: Cpus, traffic: W, count: u64) -> Result<u64, String>;
+    fn throughput(&self, cpus: Cpus, traffic: W, plan: Plan) -> Result<Vec<Slice>, String>;
+    /// The slices of a series of round trips, through one ring per direction. Otherwise as `throughput`.
+    fn rtt(&self, cpus: Cpus, traffic: W, plan: Plan) -> Result<Vec<Slice>, String>;
 }

@@ -67,7 +67,7 @@ pub fn measure(cpus: Cpus, trips: u64) -> Result<Floor, String> {
         pin_to(cpus.far).map_err(|error| format!("floor: {error}"))?;
         every_chunk(trips, |variant, first, count, phase| {
             page.barrier.meet(phase)?;
-            answer(&page, variant, first, count);
+            answer(lines(&page, variant), first, count, variant.pause);
             Ok(())
         })
         .map_err(|gone| gone.to_string())
@@ -78,7 +78,7 @@ pub fn measure(cpus: Cpus, trips: u64) -> Result<Floor, String> {
     every_chunk(trips, |variant, first, count, phase| {
         page.barrier.meet(phase)?;
         let start = now_ns();
-        ask(&page, variant, first, count);
+        ask(lines(&page, variant), first, count, variant.pause);
         figures[at % VARIANTS.len()].push((now_ns() - start) as f64 / count as f64);
         at += 1;
         Ok(())
@@ -110,20 +110,19 @@ fn every_chunk(
     Ok(())
 }
 
-/// Stores `first`, waits for `first + 1`, stores `first + 2` ... `count` times.
-fn ask(page: &Page, variant: Variant, first: u64, count: u64) {
-    let (out, back) = lines(page, variant);
+/// Stores `first` to the first of two words, which may be the same, waits for `first + 1` in the second, stores `first + 2` ...
+/// `count` times.
+pub fn ask((out, back): (&AtomicU64, &AtomicU64), first: u64, count: u64, pause: bool) {
     for trip in 0..count {
         out.store(first + 2 * trip, Ordering::Release);
-        wait_for(back, first + 2 * trip + 1, variant.pause);
+        wait_for(back, first + 2 * trip + 1, pause);
     }
 }
 
-/// The other half of `ask`.
-fn answer(page: &Page, variant: Variant, first: u64, count: u64) {
-    let (incoming, back) = lines(page, variant);
+/// The other half of `ask`, with the words in the same order.
+pub fn answer((incoming, back): (&AtomicU64, &AtomicU64), first: u64, count: u64, pause: bool) {
     for trip in 0..count {
-        wait_for(incoming, first + 2 * trip, variant.pause);
+        wait_for(incoming, first + 2 * trip, pause);
         back.store(first + 2 * trip + 1, Ordering::Release);
     }
 }

@@ -1,4 +1,4 @@
-//! Runs one measurement: two rings, two pinned sides, a barrier, a checked pass, a timed pass.
+//! Runs one measurement: two rings, two pinned sides, meetings, a checked pass, timed slices.
 //!
 //! The near side (this thread) keeps the clock and receives; the far side is a forked process or a thread. Each
 //! measurement has a process of its own, so that an engine that crashes or hangs ends its own measurement and no other.
@@ -6,14 +6,14 @@
 //! through them with every byte compared, which also touches their pages on both sides.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::child;
-use super::clock::{Alarm, now_ns};
+use super::clock::Alarm;
 use super::loops::{Damaged, End};
 use super::pin::{Cpus, pin_to};
-use super::shared::{Barrier, Line, Shared};
+use super::shared::{Barrier, Shared};
+use super::slices::{Court, Party, Plan, Slice, Tally, clocked};
 
 /// Slots asked of every engine. Some round it up a little; pipes and sockets hold what the kernel lets them.
 pub const CAPACITY: usize = 4096;
@@ -53,68 +53,65 @@ pub trait Link: Sized {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String>;
 }
 
-/// Does one measurement in a process of its own and brings its nanoseconds back. The process writes what went wrong to
+/// Does one measurement in a process of its own and brings its slices back. The process writes what went wrong to
 /// stderr.
-pub fn contained(measurement: impl FnOnce() -> Result<u64, String>) -> Result<u64, String> {
-    let result = Shared::<Line>::new().map_err(|error| format!("shared memory: {error}"))?;
+pub fn contained(
+    measurement: impl FnOnce() -> Result<Vec<Slice>, String>,
+) -> Result<Vec<Slice>, String> {
+    let tally = Shared::<Tally>::new().map_err(|error| format!("shared memory: {error}"))?;
     let process = child::spawn(|| {
-        result.word.store(measurement()?, Ordering::Release);
+        tally.put(&measurement()?);
         Ok(())
     })
     .map_err(|error| format!("fork: {error}"))?;
     process.join()?;
-    Ok(result.word.load(Ordering::Acquire))
+    Ok(tally.get())
 }
 
-/// Nanoseconds for `count` messages from the far side to the near one.
-pub fn stream<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
+/// Streams of `plan.count` messages from the far side to the near one.
+pub fn stream<L: Link>(cpus: Cpus, plan: Plan) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
     L::create()?.run(
         cpus,
-        |near, barrier| {
+        |near, party| {
             near.receive_numbered(L::CHECKED)
                 .map_err(|Damaged| "the pass that compares every byte found a difference")?;
-            meet(barrier, 2)?;
-            let start = now_ns();
-            let verdict = near.receive(count);
-            let elapsed = now_ns() - start;
-            verdict.map_err(|Damaged| "a message arrived damaged or out of order")?;
-            Ok(elapsed)
+            party.timed(plan, |_| {
+                clocked(|| near.receive(plan.count))
+                    .map_err(|Damaged| String::from("a message arrived damaged or out of order"))
+            })
         },
-        |far, barrier| {
+        |far, party| {
             far.send_numbered(L::CHECKED);
-            meet(barrier, 2)?;
-            far.send(count);
-            Ok(())
+            party.beside(plan, |_| {
+                far.send(plan.count);
+                Ok(())
+            })
         },
     )
 }
 
-/// Nanoseconds for `count` round trips, one message under way at a time.
-pub fn round_trips<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
+/// Series of `plan.count` round trips, one message under way at a time.
+pub fn round_trips<L: Link>(cpus: Cpus, plan: Plan) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
+    let damaged = |Damaged| String::from("an answer was damaged");
     L::create()?.run(
         cpus,
-        |near, barrier| {
-            near.ping(L::WARMING_TRIPS)
-                .map_err(|Damaged| "an answer was damaged")?;
-            meet(barrier, 2)?;
-            let start = now_ns();
-            let verdict = near.ping(count);
-            let elapsed = now_ns() - start;
-            verdict.map_err(|Damaged| "an answer was damaged")?;
-            Ok(elapsed)
+        |near, party| {
+            near.ping(L::WARMING_TRIPS).map_err(damaged)?;
+            party.timed(plan, |_| clocked(|| near.ping(plan.count)).map_err(damaged))
         },
-        |far, barrier| {
+        |far, party| {
             far.echo(L::WARMING_TRIPS);
-            meet(barrier, 2)?;
-            far.echo(count);
-            Ok(())
+            party.beside(plan, |_| {
+                far.echo(plan.count);
+                Ok(())
+            })
         },
     )
 }
@@ -123,17 +120,17 @@ pub fn round_trips<L: Link>(cpus: Cpus, count: u64) -> Result<u64, String> {
 pub fn over_processes<L: Link, R>(
     mut link: L,
     cpus: Cpus,
-    near: impl FnOnce(&mut L::Near, &Barrier) -> Result<R, String>,
-    far: impl FnOnce(&mut L::Far, &Barrier) -> Result<(), String>,
+    near: impl FnOnce(&mut L::Near, &mut Party<'_>) -> Result<R, String>,
+    far: impl FnOnce(&mut L::Far, &mut Party<'_>) -> Result<(), String>,
 ) -> Result<R, String> {
-    let barrier = Shared::<Barrier>::new().map_err(|error| format!("shared memory: {error}"))?;
+    let court = Shared::<Court>::new().map_err(|error| format!("shared memory: {error}"))?;
     let near_pid = std::process::id();
     let child = child::spawn(|| {
         or_abandon(
-            &barrier,
+            &court.barrier,
             || {
                 pin_to(cpus.far).map_err(|error| format!("pinning: {error}"))?;
-                attended(link.far()?, &barrier, far)
+                attended(link.far()?, &court, far)
             },
             |_| {
                 // SAFETY: the near process is our parent and waits for us, so the pid is still its.
@@ -143,8 +140,8 @@ pub fn over_processes<L: Link, R>(
     })
     .map_err(|error| format!("fork: {error}"))?;
     // After an error the child may spin for ever: it is killed when it is dropped.
-    let near = || attended(link.near()?, &barrier, near);
-    let result = or_abandon(&barrier, near, |_| ())?;
+    let near = || attended(link.near()?, &court, near);
+    let result = or_abandon(&court.barrier, near, |_| ())?;
     child.join()?;
     Ok(result)
 }
@@ -153,23 +150,23 @@ pub fn over_processes<L: Link, R>(
 pub fn over_threads<L: Link, R>(
     mut link: L,
     cpus: Cpus,
-    near: impl FnOnce(&mut L::Near, &Barrier) -> Result<R, String>,
-    far: impl FnOnce(&mut L::Far, &Barrier) -> Result<(), String> + Send,
+    near: impl FnOnce(&mut L::Near, &mut Party<'_>) -> Result<R, String>,
+    far: impl FnOnce(&mut L::Far, &mut Party<'_>) -> Result<(), String> + Send,
 ) -> Result<R, String>
 where
     L::Far: Send,
 {
-    let barrier = Shared::<Barrier>::new().map_err(|error| format!("shared memory: {error}"))?;
+    let court = Shared::<Court>::new().map_err(|error| format!("shared memory: {error}"))?;
     let far_end = link.far()?;
     let near_end = link.near()?;
     std::thread::scope(|scope| {
-        let barrier = &*barrier;
+        let court = &*court;
         let partner = scope.spawn(move || {
             or_abandon(
-                barrier,
+                &court.barrier,
                 || {
                     pin_to(cpus.far).map_err(|error| format!("pinning: {error}"))?;
-                    attended(far_end, barrier, far)
+                    attended(far_end, court, far)
                 },
                 |message| {
                     eprintln!("{message}");
@@ -178,7 +175,7 @@ where
                 },
             )
         });
-        let result = or_abandon(barrier, || attended(near_end, barrier, near), |_| ());
+        let result = or_abandon(&court.barrier, || attended(near_end, court, near), |_| ());
         partner
             .join()
             .map_err(|_| String::from("the partner thread panicked"))??;
@@ -189,12 +186,13 @@ where
 /// Does the job between the meeting after attaching and the one before detaching.
 fn attended<E: End, R>(
     mut end: E,
-    barrier: &Barrier,
-    job: impl FnOnce(&mut E, &Barrier) -> Result<R, String>,
+    court: &Court,
+    job: impl FnOnce(&mut E, &mut Party<'_>) -> Result<R, String>,
 ) -> Result<R, String> {
-    meet(barrier, 1)?;
-    let result = job(&mut end, barrier)?;
-    meet(barrier, 3)?;
+    let mut party = court.party(2);
+    party.meet()?;
+    let result = job(&mut end, &mut party)?;
+    party.meet()?;
     Ok(result)
 }
 
@@ -215,8 +213,4 @@ pub(super) fn or_abandon<R>(
         end_other(message);
     }
     result
-}
-
-fn meet(barrier: &Barrier, phase: u32) -> Result<(), String> {
-    barrier.meet(phase).map_err(|gone| gone.to_string())
 }

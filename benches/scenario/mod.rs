@@ -23,6 +23,7 @@ pub mod records;
 pub mod report;
 pub mod rounds;
 pub mod shared;
+pub mod slices;
 pub mod stats;
 pub mod summary;
 pub mod table;

@@ -26,12 +26,12 @@ pub struct Report {
     pub placements: Vec<Placement>,
 }
 
-/// The rounds of one placement class.
+/// What was measured of one placement class.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Placement {
     /// Near or far.
     pub class: Class,
-    /// Median round trip of the one-line ping-pong.
+    /// Median round trip of the one-line ping-pong, as measured around slices and around rounds.
     pub floor_rtt_ns: Option<f64>,
     /// Lower and upper quartile of the above.
     pub floor_rtt_quartiles_ns: Option<[f64; 2]>,
@@ -44,7 +44,7 @@ pub struct Placement {
     /// Median share of the two cores, 0 to 1, that others used during a round (other processes, and time the hypervisor
     /// stole); near 0 on a quiet machine.
     pub others_share: Option<f64>,
-    /// Rounds of the workload that has the fewest.
+    /// Rounds of the workload that has the fewest, in which the class occurred.
     pub rounds: u32,
     /// What was measured.
     pub workloads: Vec<Workload>,
@@ -99,7 +99,10 @@ pub struct EngineFigures {
     pub throughput_msgs_per_s: Option<f64>,
     /// Lower and upper quartile of the above.
     pub throughput_quartiles_msgs_per_s: Option<[f64; 2]>,
-    /// Median messages per timed stream.
+    /// Slices that the rate is the median of.
+    #[serde(default)]
+    pub slices: Option<u32>,
+    /// Median messages per slice.
     pub messages_per_round: Option<f64>,
     /// Median closed-loop round trip.
     pub rtt_ns: Option<f64>,
@@ -173,6 +176,7 @@ mod tests {
             written_in: written_in.to_string(),
             throughput_msgs_per_s: rate,
             throughput_quartiles_msgs_per_s: None,
+            slices: None,
             messages_per_round: None,
             rtt_ns: rtt,
             rtt_quartiles_ns: None,

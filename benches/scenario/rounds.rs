@@ -1,7 +1,10 @@
-//! Takes turns: floor, engine A, engine B ... floor, again and again, and files every round under its placement class.
+//! Takes turns: floor, engine A, engine B ... floor, again and again, and files what was measured under its placement class.
 //!
-//! Invariants: a round whose floors before and after disagree on the class is thrown away and taken again (within
-//! limits); the number of messages follows the engine's last speed, so that a timed loop lasts about as long for everybody.
+//! Between two parties every slice of an engine's turn has a class of its own (see `slices`). What more parties did is filed
+//! under the class of the round.
+//! Invariants: a slice, or a round of more parties, whose floors before and after disagree on the class is thrown away, and such
+//! a round is taken again (within limits); the number of messages follows the engine's last speed, so that a turn and its
+//! slices last about as long for everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +12,20 @@ use super::engine::{Engine, Traits};
 use super::harness::{capacity, contained};
 use super::load::Load;
 use super::pin::Cpus;
-use super::stats::Class;
+use super::slices::{MOST_SLICES, Placed, Plan, Slice};
+use super::stats::{Class, Summary};
 use super::traffic::Traffic;
 use super::{copying, floor, handoff};
 
 /// Rounds that may be thrown away even in a short run.
 const SPARE_ROUNDS: u32 = 8;
+/// Nanoseconds of a slice: long beside what a ring needs to settle, short beside how long two cores stay where they are.
+const SLICE_NS: u64 = 500_000;
 
 /// How long things are timed.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Nanoseconds of a timed loop.
+    /// Nanoseconds of a turn: a stream, or a series of round trips.
     pub loop_ns: u64,
     /// Round trips per chunk of the floor.
     pub floor_trips: u64,
@@ -60,11 +66,11 @@ pub struct References {
 /// What one engine did, round by round.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Messages per second.
+    /// Messages per second, slice by slice.
     pub throughput: Vec<f64>,
-    /// Messages per timed stream.
+    /// Messages per slice.
     pub messages: Vec<f64>,
-    /// Round trips, ns; empty where the traffic has none.
+    /// Round trips, ns, slice by slice; empty where the traffic has none.
     pub rtt_ns: Vec<f64>,
 }
 
@@ -94,7 +100,7 @@ impl<W> Default for Filed<W> {
 pub struct Outcome<W> {
     /// By placement class.
     pub by_class: BTreeMap<Class, Filed<W>>,
-    /// Rounds thrown away because the placement changed within them.
+    /// Slices, and rounds of more than two parties, thrown away because the placement changed within them.
     pub mixed: u32,
     /// What went wrong, one sentence each; empty after a good run.
     pub failures: Vec<String>,
@@ -102,21 +108,19 @@ pub struct Outcome<W> {
     pub failed: BTreeSet<(W, usize)>,
 }
 
-/// What is timed next: how many messages, how many trips.
+/// What is timed next.
 #[derive(Clone, Copy)]
-struct Counts {
-    stream: u64,
-    trips: u64,
+struct Plans {
+    stream: Plan,
+    trips: Plan,
 }
 
 /// One engine's part of one round.
-#[derive(Clone, Copy)]
 struct Turn {
-    messages: u64,
-    stream_ns: u64,
-    trips: u64,
-    /// `None` where the traffic has no round trips.
-    trips_ns: Option<u64>,
+    plans: Plans,
+    stream: Vec<Slice>,
+    /// Empty where the traffic has no round trips.
+    trips: Vec<Slice>,
 }
 
 /// The measurement in progress.
@@ -124,7 +128,7 @@ pub struct Session<'a, W> {
     engines: &'a [Box<dyn Engine<W>>],
     cpus: Cpus,
     pace: Pace,
-    counts: BTreeMap<(W, usize), Counts>,
+    plans: BTreeMap<(W, usize), Plans>,
     outcome: Outcome<W>,
 }
 
@@ -138,12 +142,12 @@ impl<W> Outcome<W> {
         }
     }
 
-    /// A sentence about rounds that were thrown away, if there were any.
+    /// A sentence about what was thrown away, if anything was.
     pub fn thrown_away(&self) -> Option<String> {
         let mixed = self.mixed;
         (mixed > 0).then(|| {
             format!(
-                "{mixed} rounds were thrown away: the placement of the cores changed within them"
+                "{mixed} slices were thrown away: the placement of the cores changed within them"
             )
         })
     }
@@ -156,7 +160,7 @@ impl<'a, W: Traffic> Session<'a, W> {
             engines,
             cpus,
             pace,
-            counts: BTreeMap::new(),
+            plans: BTreeMap::new(),
             outcome: Outcome::nothing_yet(),
         }
     }
@@ -177,35 +181,41 @@ impl<'a, W: Traffic> Session<'a, W> {
         Ok(self.outcome)
     }
 
-    /// Finds counts that last about `loop_ns`. An engine that fails is reported once and sits out this traffic.
+    /// Finds counts that last about as long as they should. An engine that fails is reported once and sits out this traffic.
     fn calibrate(&mut self, traffic: W) {
+        let looks = traffic.is_between_two();
+        let once = |count| Plan {
+            count,
+            slices: 1,
+            looks,
+        };
         for place in 0..self.engines.len() {
             if !self.engines[place].carries(traffic) {
                 continue;
             }
-            let mut counts = Counts {
-                stream: traffic.shortest_stream(),
-                trips: 256,
+            let mut plans = Plans {
+                stream: once(traffic.shortest_stream()),
+                trips: once(256),
             };
             for _ in 0..4 {
-                let Some(turn) = self.turn(place, traffic, counts) else {
+                let Some(turn) = self.turn(place, traffic, plans) else {
                     break;
                 };
-                let next = self.following(traffic, turn, 64);
-                let shortest_ns = turn
-                    .trips_ns
-                    .map_or(turn.stream_ns, |ns| ns.min(turn.stream_ns));
-                let settled = 2 * shortest_ns > self.pace.loop_ns * traffic.stretch();
-                self.counts.insert((traffic, place), next);
-                counts = next;
-                if settled {
+                let next = self.following(traffic, &turn, 64);
+                self.plans.insert((traffic, place), next);
+                let settled = |now: Plan, then: Plan| then.count < 2 * now.count;
+                if settled(plans.stream, next.stream) && settled(plans.trips, next.trips) {
                     break;
                 }
+                plans = Plans {
+                    stream: once(next.stream.count),
+                    trips: once(next.trips.count),
+                };
             }
         }
     }
 
-    /// One round of one workload; false when the placement changed within it and it was thrown away.
+    /// One round of one workload; false when it was thrown away in part, because the placement changed within it.
     fn round(&mut self, traffic: W) -> Result<bool, String> {
         let load = Load::now(self.cpus);
         let before = floor::measure(self.cpus, self.pace.floor_trips)?;
@@ -213,59 +223,98 @@ impl<'a, W: Traffic> Session<'a, W> {
         let copies = copying::gb_per_s(1024, capacity(1024), self.pace.reference_ns);
         let mut turns = Vec::new();
         for place in 0..self.engines.len() {
-            let Some(&counts) = self.counts.get(&(traffic, place)) else {
+            let Some(&plans) = self.plans.get(&(traffic, place)) else {
                 continue;
             };
-            if let Some(turn) = self.turn(place, traffic, counts) {
-                self.counts
-                    .insert((traffic, place), self.following(traffic, turn, 4));
+            if let Some(turn) = self.turn(place, traffic, plans) {
+                self.plans
+                    .insert((traffic, place), self.following(traffic, &turn, 4));
                 turns.push((place, turn));
             }
         }
         let after = floor::measure(self.cpus, self.pace.floor_trips)?;
         let others = Load::others_share(load, Load::now(self.cpus));
-        let class = Class::of(before.one_line_rtt_ns);
-        if class != Class::of(after.one_line_rtt_ns) {
-            self.outcome.mixed += 1;
-            return Ok(false);
+        let classes = [before, after].map(|floor| Class::of(floor.one_line_rtt_ns));
+        let class = (classes[0] == classes[1]).then_some(classes[0]);
+        let mut touched = BTreeSet::new();
+        if let Some(class) = class {
+            let references = &mut self.filed(class).references;
+            for floor in [before, after] {
+                references.one_line_rtt_ns.push(floor.one_line_rtt_ns);
+                references.two_line_rtt_ns.push(floor.two_line_rtt_ns);
+            }
+            references.handoff_lines_per_s.push(lines);
+            references.memcpy_1024_gb_per_s.push(copies);
+            references.others_share.extend(others);
         }
-        let filed = self.outcome.by_class.entry(class).or_default();
-        let references = &mut filed.references;
-        for floor in [before, after] {
-            references.one_line_rtt_ns.push(floor.one_line_rtt_ns);
-            references.two_line_rtt_ns.push(floor.two_line_rtt_ns);
-        }
-        references.handoff_lines_per_s.push(lines);
-        references.memcpy_1024_gb_per_s.push(copies);
-        references.others_share.extend(others);
-        *filed.rounds.entry(traffic).or_default() += 1;
+        let mut whole = true;
         for (place, turn) in turns {
-            let figures = filed.figures.entry((traffic, place)).or_default();
-            let rate = turn.messages as f64 * 1e9 / turn.stream_ns as f64;
-            figures.throughput.push(rate);
-            figures.messages.push(turn.messages as f64);
-            let trip_ns = turn.trips_ns.map(|ns| ns as f64 / turn.trips as f64);
-            figures.rtt_ns.extend(trip_ns);
+            whole &= class.is_some() || traffic.is_between_two();
+            for slice in turn.stream {
+                let count = turn.plans.stream.count as f64;
+                if let Some(class) = self.class_of(slice, class) {
+                    touched.insert(class);
+                    let figures = self.figures(class, traffic, place);
+                    figures.throughput.push(count * 1e9 / slice.ns as f64);
+                    figures.messages.push(count);
+                }
+            }
+            for slice in turn.trips {
+                let count = turn.plans.trips.count as f64;
+                if let Some(class) = self.class_of(slice, class) {
+                    touched.insert(class);
+                    let figures = self.figures(class, traffic, place);
+                    figures.rtt_ns.push(slice.ns as f64 / count);
+                }
+            }
         }
-        Ok(true)
+        for class in touched {
+            *self.filed(class).rounds.entry(traffic).or_default() += 1;
+        }
+        self.outcome.mixed += u32::from(!whole);
+        Ok(whole)
+    }
+
+    /// Under which class a slice is filed, if under any, in a round of class `round`; notes its floors, or that it is lost.
+    fn class_of(&mut self, slice: Slice, round: Option<Class>) -> Option<Class> {
+        match slice.placed() {
+            Placed::AsTheRound => round,
+            Placed::In(class) => {
+                let floors = slice.floors_ns.into_iter().flatten();
+                self.filed(class).references.one_line_rtt_ns.extend(floors);
+                Some(class)
+            }
+            Placed::Mixed => {
+                self.outcome.mixed += 1;
+                None
+            }
+        }
+    }
+
+    fn filed(&mut self, class: Class) -> &mut Filed<W> {
+        self.outcome.by_class.entry(class).or_default()
+    }
+
+    fn figures(&mut self, class: Class, traffic: W, place: usize) -> &mut Figures {
+        let figures = &mut self.filed(class).figures;
+        figures.entry((traffic, place)).or_default()
     }
 
     /// Measures one engine once; `None` (and a failure noted, and the engine out of this traffic) when that failed.
-    fn turn(&mut self, place: usize, traffic: W, counts: Counts) -> Option<Turn> {
+    fn turn(&mut self, place: usize, traffic: W, plans: Plans) -> Option<Turn> {
         let engine = &self.engines[place];
         let Traits { name, wait, .. } = engine.traits();
         let cpus = self.cpus;
-        let stream = contained(|| engine.throughput(cpus, traffic, counts.stream));
-        let measured = stream.and_then(|stream_ns| {
-            let trips_ns = match traffic.has_round_trips() {
-                true => Some(contained(|| engine.rtt(cpus, traffic, counts.trips))?.max(1)),
-                false => None,
+        let stream = contained(|| engine.throughput(cpus, traffic, plans.stream));
+        let measured = stream.and_then(|stream| {
+            let trips = match traffic.has_round_trips() {
+                true => contained(|| engine.rtt(cpus, traffic, plans.trips))?,
+                false => Vec::new(),
             };
             Ok(Turn {
-                messages: counts.stream,
-                stream_ns: stream_ns.max(1),
-                trips: counts.trips,
-                trips_ns,
+                plans,
+                stream,
+                trips,
             })
         });
         match measured {
@@ -283,24 +332,37 @@ impl<'a, W: Traffic> Session<'a, W> {
                 );
                 self.outcome.failed.insert((traffic, place));
                 self.outcome.failures.push(failure);
-                self.counts.remove(&(traffic, place));
+                self.plans.remove(&(traffic, place));
                 None
             }
         }
     }
 
-    /// Counts that would have lasted `loop_ns` and its stretch, at most `leap` times more or fewer, and never less than two laps.
-    fn following(&self, traffic: W, turn: Turn, leap: u64) -> Counts {
-        let loop_ns = (self.pace.loop_ns * traffic.stretch()) as f64;
-        let scale = |count: u64, took: u64| {
-            let ideal = (count as f64 * loop_ns / took as f64) as u64;
-            ideal.clamp(count / leap, count * leap)
+    /// Plans that would have lasted as long as they should, with counts at most `leap` times more or fewer, and never less
+    /// than two laps a slice.
+    fn following(&self, traffic: W, turn: &Turn, leap: u64) -> Plans {
+        let turn_ns = self.pace.loop_ns * traffic.stretch();
+        let slice_ns = match traffic.is_between_two() {
+            true => SLICE_NS.min(turn_ns),
+            false => turn_ns,
         };
-        Counts {
-            stream: scale(turn.messages, turn.stream_ns).max(traffic.shortest_stream()),
-            trips: turn
-                .trips_ns
-                .map_or(turn.trips, |ns| scale(turn.trips, ns).max(64)),
+        let next = |plan: Plan, slices: &[Slice], least: u64| {
+            let took: Vec<f64> = slices.iter().map(|slice| slice.ns as f64).collect();
+            let Some(Summary { median, .. }) = Summary::of(&took) else {
+                return plan;
+            };
+            let ideal = (plan.count as f64 * slice_ns as f64 / median) as u64;
+            let count = ideal.clamp(plan.count / leap, plan.count * leap).max(least);
+            let expected_ns = median * count as f64 / plan.count as f64;
+            Plan {
+                count,
+                slices: ((turn_ns as f64 / expected_ns) as u32).clamp(1, MOST_SLICES as u32),
+                ..plan
+            }
+        };
+        Plans {
+            stream: next(turn.plans.stream, &turn.stream, traffic.shortest_stream()),
+            trips: next(turn.plans.trips, &turn.trips, 64),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Median and quartiles, and the two placement classes.
 //!
-//! Never best-of: a figure is the median of its rounds, with the quartiles beside it.
+//! Never best-of: a figure is the median of its slices, with the quartiles beside it.
 
 use serde::{Deserialize, Serialize};
 
-/// Median and quartiles of several rounds.
+/// Median and quartiles of several slices or rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     /// Lower quartile.
@@ -38,7 +38,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// Where the two cores were during a round, judged by the floor.
+/// Where the two cores were, judged by the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {

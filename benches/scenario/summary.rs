@@ -114,6 +114,7 @@ fn engine_figures(traits: &Traits, figures: &Figures) -> EngineFigures {
         }),
         throughput_msgs_per_s: throughput.map(|s| s.median),
         throughput_quartiles_msgs_per_s: quartiles(throughput),
+        slices: throughput.map(|_| figures.throughput.len() as u32),
         messages_per_round: Summary::of(&figures.messages).map(|s| s.median),
         rtt_ns: rtt.map(|s| s.median),
         rtt_quartiles_ns: quartiles(rtt),

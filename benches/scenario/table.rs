@@ -85,8 +85,15 @@ fn workload_table(out: &mut String, workload: &Workload, floor: Option<f64>) {
     line(
         out,
         &format!(
-            "    {:<18} {:<9} {:>9} {:>19} {:>10} {:>19} {:>9}",
-            "engine", "across", "M msg/s", "quartiles", "RTT ns", "quartiles", "RTT/floor"
+            "    {:<18} {:<9} {:>9} {:>19} {:>6} {:>10} {:>19} {:>9}",
+            "engine",
+            "across",
+            "M msg/s",
+            "quartiles",
+            "slices",
+            "RTT ns",
+            "quartiles",
+            "RTT/floor"
         ),
     );
     for engine in &workload.engines {
@@ -157,11 +164,12 @@ fn engine_line(out: &mut String, engine: &EngineFigures, floor: Option<f64>) {
     line(
         out,
         &format!(
-            "    {:<18} {:<9} {:>9} {:>19} {:>10} {:>19} {:>9}",
+            "    {:<18} {:<9} {:>9} {:>19} {:>6} {:>10} {:>19} {:>9}",
             engine.name,
             engine.across,
             figure(engine.throughput_msgs_per_s, 1e6),
             pair(engine.throughput_quartiles_msgs_per_s, 1e6),
+            count(engine.slices),
             figure(engine.rtt_ns, 1.0),
             pair(engine.rtt_quartiles_ns, 1.0),
             ratio(over_floor),
@@ -189,6 +197,10 @@ fn pair(values: Option<[f64; 2]>, unit: f64) -> String {
         None => String::from("-"),
         Some([low, high]) => format!("[{} {}]", figure(Some(low), unit), figure(Some(high), unit)),
     }
+}
+
+fn count(value: Option<u32>) -> String {
+    value.map_or_else(|| String::from("-"), |n| n.to_string())
 }
 
 fn ratio(value: Option<f64>) -> String {

@@ -48,12 +48,14 @@ impl Description {
 
 /// One kind of traffic. Ordered as tables list it.
 pub trait Traffic: Copy + Ord {
-    /// Messages of the shortest timed stream: two laps of the ring.
+    /// Messages of the shortest timed slice: two laps of the ring.
     fn shortest_stream(self) -> u64;
     /// How many times longer than others its timed loops last.
     fn stretch(self) -> u64 {
         1
     }
+    /// Whether one party sends and one receives, and nobody else takes part.
+    fn is_between_two(self) -> bool;
     /// Whether it has more parties than cores to run them on.
     fn is_oversubscribed(self) -> bool {
         false
@@ -67,6 +69,10 @@ pub trait Traffic: Copy + Ord {
 impl Traffic for usize {
     fn shortest_stream(self) -> u64 {
         2 * capacity(self) as u64
+    }
+
+    fn is_between_two(self) -> bool {
+        true
     }
 
     fn has_round_trips(self) -> bool {

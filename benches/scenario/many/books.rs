@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::clock::now_ns;
 use super::super::loops::Damaged;
-use super::super::shared::{Barrier, Line, Zeroed};
+use super::super::shared::{Line, Zeroed};
+use super::super::slices::Court;
 use super::work::Many;
 
 /// Messages after which a consumer enters what it took.
@@ -19,10 +20,10 @@ const LEDGER: u64 = 16384;
 #[repr(C)]
 pub struct Books {
     /// Where the parties meet.
-    pub barrier: Barrier,
+    pub court: Court,
     /// The untimed pass.
     pub checked: Pass,
-    /// The timed pass.
+    /// The timed slice.
     pub timed: Pass,
     ledger: [AtomicU64; (LEDGER / 64) as usize],
 }
@@ -73,6 +74,13 @@ impl Pass {
     /// A party has its last message; the last stops the clock.
     pub fn end(&self) {
         self.ended.word.fetch_max(now_ns(), Ordering::AcqRel);
+    }
+
+    /// Forgets everything, while nobody takes part.
+    pub fn clear(&self) {
+        for line in [&self.taken, &self.sum, &self.started, &self.ended] {
+            line.word.store(0, Ordering::Release);
+        }
     }
 
     /// Nanoseconds from the first start to the last end.
@@ -136,5 +144,7 @@ mod tests {
         assert!(books.timed.is_over(100));
         assert!(books.timed.elapsed_ns() < 1_000_000_000);
         assert_eq!(books.timed.enter(1, 100), Err(Damaged));
+        books.timed.clear();
+        assert!(!books.timed.is_over(1));
     }
 }

@@ -1,16 +1,17 @@
-//! Runs one measurement of a shared ring: parties, a barrier, a checked pass, a timed pass.
+//! Runs one measurement of a shared ring: parties, meetings, a checked pass, timed slices.
 //!
-//! This thread is the first consumer and keeps the clock, which starts when the first party leaves the barrier and stops when
+//! This thread is the first consumer and keeps the clock, which starts when the first party leaves a meeting and stops when
 //! the last message is received (of a broadcast: by the last reader). A party that was not running at the start costs time
 //! and gains none.
 
-use super::super::clock::{Alarm, now_ns};
+use super::super::clock::Alarm;
 use super::super::engine::Traits;
 use super::super::harness::PATIENCE_S;
 use super::super::loops::Damaged;
 use super::super::pin::Cpus;
 use super::super::records::parties;
 use super::super::shared::Shared;
+use super::super::slices::{Party, Plan, Slice, clocked};
 use super::books::Books;
 use super::content::sum_of;
 use super::loops::{Receiver, Rx, Sender, Tx, echo, ping};
@@ -35,8 +36,8 @@ pub trait Channel: Sized + Sync {
     fn receiver(&self) -> Result<Self::Rx, String>;
 }
 
-/// Nanoseconds for `count` messages from all producers together.
-pub fn stream<C: Channel>(cpus: Cpus, many: Many, count: u64) -> Result<u64, String> {
+/// Streams of `plan.count` messages from all producers together.
+pub fn stream<C: Channel>(cpus: Cpus, many: Many, plan: Plan) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
     let channel = C::create(many)?;
     let books = books()?;
@@ -44,27 +45,26 @@ pub fn stream<C: Channel>(cpus: Cpus, many: Many, count: u64) -> Result<u64, Str
         channel: &channel,
         books: &books,
         many,
-        count,
+        plan,
     };
     parties::run_at(
         C::TRAITS.across,
         |which| cpus.home(which + 1),
         many.parties() - 1,
-        &books.barrier,
+        &books.court.barrier,
         || {
-            run.consume()?;
-            if books.timed.sum() == run.expected_sum() {
-                Ok(books.timed.elapsed_ns())
-            } else {
-                Err(String::from("messages were lost, and others came twice"))
-            }
+            let (mut party, mut receiver) = run.consumer()?;
+            party.timed(plan, |party| {
+                run.receive(&mut receiver, party)?;
+                run.account()
+            })
         },
         |which| {
             if which < many.producers {
-                run.produce(which)
-            } else {
-                run.consume()
+                return run.produce(which);
             }
+            let (mut party, mut receiver) = run.consumer()?;
+            party.beside(plan, |party| run.receive(&mut receiver, party))
         },
     )
 }
@@ -74,59 +74,72 @@ struct Run<'a, C> {
     channel: &'a C,
     books: &'a Books,
     many: Many,
-    count: u64,
+    plan: Plan,
 }
 
-impl<C: Channel> Run<'_, C> {
-    fn consume(&self) -> Result<(), String> {
-        let end = self.channel.receiver()?;
-        let mut receiver = Receiver::new(end, self.many);
-        self.meet(1)?;
+impl<'a, C: Channel> Run<'a, C> {
+    /// Attaches a consumer, for which the untimed pass is over.
+    fn consumer(&self) -> Result<(Party<'a>, Receiver<C::Rx>), String> {
+        let mut party = self.books.court.party(self.many.parties());
+        let mut receiver = Receiver::new(self.channel.receiver()?, self.many);
+        party.meet()?;
         receiver.settle();
-        self.meet(2)?;
+        party.meet()?;
         receiver.receive_numbered(self.books).map_err(|Damaged| {
             "the pass that accounts for every message found one lost, twice, damaged or out of order"
         })?;
-        self.meet(3)?;
+        Ok((party, receiver))
+    }
+
+    /// One slice of a consumer; when it is over it is so for everybody.
+    fn receive(&self, receiver: &mut Receiver<C::Rx>, party: &mut Party<'_>) -> Result<(), String> {
         self.books.timed.start();
         receiver
-            .receive(self.count, self.books)
+            .receive(self.plan.count, self.books)
             .map_err(|Damaged| "a message arrived damaged, twice or out of order")?;
-        self.meet(4)
+        party.meet()
+    }
+
+    /// What a slice took that is over for everybody.
+    fn account(&self) -> Result<u64, String> {
+        let timed = &self.books.timed;
+        if timed.sum() != self.expected_sum() {
+            return Err(String::from("messages were lost, and others came twice"));
+        }
+        let elapsed = timed.elapsed_ns();
+        timed.clear();
+        Ok(elapsed)
     }
 
     fn produce(&self, which: u32) -> Result<(), String> {
-        let end = self.channel.sender()?;
-        let mut sender = Sender::new(end, which, self.many);
-        self.meet(1)?;
+        let mut party = self.books.court.party(self.many.parties());
+        let mut sender = Sender::new(self.channel.sender()?, which, self.many);
+        party.meet()?;
         sender.settle();
-        self.meet(2)?;
+        party.meet()?;
         sender.send_numbered(self.many.share(self.many.checked(), which));
-        self.meet(3)?;
-        self.books.timed.start();
-        sender.send(self.many.share(self.count, which));
-        self.meet(4)
+        party.beside(self.plan, |party| {
+            self.books.timed.start();
+            sender.send(self.many.share(self.plan.count, which));
+            party.meet()
+        })
     }
 
     /// What the sums of all consumers must add up to.
     fn expected_sum(&self) -> u64 {
         let once = (0..self.many.producers)
-            .map(|which| sum_of(which, self.many.share(self.count, which)))
+            .map(|which| sum_of(which, self.many.share(self.plan.count, which)))
             .fold(0, u64::wrapping_add);
         match self.many.sharing {
             Sharing::Competing => once,
             Sharing::Broadcast => once.wrapping_mul(self.many.consumers.into()),
         }
     }
-
-    fn meet(&self, phase: u32) -> Result<(), String> {
-        meet(self.books, phase, self.many.parties())
-    }
 }
 
-/// Nanoseconds for `count` round trips between one producer and one consumer, one message under way at a time, through one ring
+/// Series of `plan.count` round trips between one producer and one consumer, one message under way at a time, through one ring
 /// per direction.
-pub fn round_trips<C: Channel>(cpus: Cpus, many: Many, count: u64) -> Result<u64, String> {
+pub fn round_trips<C: Channel>(cpus: Cpus, many: Many, plan: Plan) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
     let (to_far, to_near) = (C::create(many)?, C::create(many)?);
     let books = books()?;
@@ -136,41 +149,34 @@ pub fn round_trips<C: Channel>(cpus: Cpus, many: Many, count: u64) -> Result<u64
         C::TRAITS.across,
         |which| cpus.home(which + 1),
         1,
-        &books.barrier,
+        &books.court.barrier,
         || {
+            let mut party = books.court.party(2);
             let mut back = Receiver::new(to_near.receiver()?, many);
             let mut out = Sender::new(to_far.sender()?, 0, many);
-            meet(&books, 1, 2)?;
+            party.meet()?;
             back.settle();
             out.settle();
-            meet(&books, 2, 2)?;
+            party.meet()?;
             ping(&mut out, &mut back, warming).map_err(damaged)?;
-            meet(&books, 3, 2)?;
-            let start = now_ns();
-            let verdict = ping(&mut out, &mut back, count);
-            let elapsed = now_ns() - start;
-            verdict.map_err(damaged)?;
-            meet(&books, 4, 2)?;
-            Ok(elapsed)
+            party.timed(plan, |_| {
+                clocked(|| ping(&mut out, &mut back, plan.count)).map_err(damaged)
+            })
         },
         |_| {
+            let mut party = books.court.party(2);
             let mut back = Receiver::new(to_far.receiver()?, many);
             let mut out = Sender::new(to_near.sender()?, 0, many);
-            meet(&books, 1, 2)?;
+            party.meet()?;
             back.settle();
             out.settle();
-            meet(&books, 2, 2)?;
+            party.meet()?;
             echo(&mut out, &mut back, warming).map_err(damaged)?;
-            meet(&books, 3, 2)?;
-            echo(&mut out, &mut back, count).map_err(damaged)?;
-            meet(&books, 4, 2)
+            party.beside(plan, |_| {
+                echo(&mut out, &mut back, plan.count).map_err(damaged)
+            })
         },
     )
-}
-
-fn meet(books: &Books, phase: u32, parties: u32) -> Result<(), String> {
-    let met = books.barrier.meet_all(phase, parties);
-    met.map_err(|gone| gone.to_string())
 }
 
 fn books() -> Result<Shared<Books>, String> {

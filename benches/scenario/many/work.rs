@@ -81,6 +81,10 @@ impl Traffic for Many {
         if self.parties() > 2 { 5 } else { 1 }
     }
 
+    fn is_between_two(self) -> bool {
+        self.parties() == 2
+    }
+
     fn is_oversubscribed(self) -> bool {
         self.is_crowded()
     }

@@ -1,7 +1,7 @@
-//! Runs one measurement of records: rings, pinned parties, a barrier, a checked pass, a timed pass.
+//! Runs one measurement of records: rings, pinned parties, meetings, a checked pass, timed slices.
 //!
 //! As ../harness.rs, with one ring per direction and any number of producers. The clock of a stream starts when the first
-//! party leaves the barrier and stops when the consumer has the last record, so that a party that was not running at
+//! party leaves a meeting and stops when the consumer has the last record, so that a party that was not running at
 //! the start costs time and gains none.
 
 use std::sync::atomic::Ordering;
@@ -11,7 +11,8 @@ use super::super::engine::{Traits, WrittenIn};
 use super::super::harness::PATIENCE_S;
 use super::super::loops::Damaged;
 use super::super::pin::Cpus;
-use super::super::shared::{Barrier, Line, Shared};
+use super::super::shared::{Line, Shared};
+use super::super::slices::{Court, Plan, Slice, clocked};
 use super::loops::{Receiver, Rx, Sender, Tx, echo, ping};
 use super::parties;
 use super::work::Records;
@@ -40,107 +41,91 @@ pub trait Channel: Sized + Sync {
     fn receiver(&self) -> Result<Self::Rx, String>;
 }
 
-/// Nanoseconds for `count` records from all producers together to the consumer.
-pub fn stream<C: Channel>(cpus: Cpus, records: Records, count: u64) -> Result<u64, String> {
+/// Streams of `plan.count` records from all producers together to the consumer.
+pub fn stream<C: Channel>(cpus: Cpus, records: Records, plan: Plan) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
     let channel = C::create(records)?;
-    let barrier = shared::<Barrier>()?;
-    let meeting = Meeting {
-        barrier: &barrier,
-        parties: records.producers + 1,
-    };
+    let court = shared::<Court>()?;
     let started = shared::<Line>()?;
-    started.word.store(u64::MAX, Ordering::Relaxed);
     let start = || started.word.fetch_min(now_ns(), Ordering::Relaxed);
     let checked = records.lengths.two_laps();
     parties::run(
         C::TRAITS.across,
         cpus,
         records.producers,
-        &barrier,
+        &court.barrier,
         || {
+            let mut party = court.party(records.producers + 1);
             let mut receiver = Receiver::new(channel.receiver()?, records);
-            meeting.at(1)?;
+            party.meet()?;
             receiver
                 .receive_numbered(checked)
                 .map_err(|Damaged| "the pass that compares every byte found a difference")?;
-            meeting.at(2)?;
-            start();
-            let verdict = receiver.receive(count);
-            let ended = now_ns();
-            verdict.map_err(|Damaged| "a record arrived damaged or out of order")?;
-            meeting.at(3)?;
-            Ok(ended - started.word.load(Ordering::Relaxed))
+            let stop_the_clock = || started.word.store(u64::MAX, Ordering::Relaxed);
+            stop_the_clock();
+            party.timed(plan, |_| {
+                start();
+                let verdict = receiver.receive(plan.count);
+                let elapsed = now_ns() - started.word.load(Ordering::Relaxed);
+                verdict.map_err(|Damaged| "a record arrived damaged or out of order")?;
+                stop_the_clock();
+                Ok(elapsed)
+            })
         },
         |which| {
+            let mut party = court.party(records.producers + 1);
             let mut sender = Sender::new(channel.sender()?, which, records);
-            meeting.at(1)?;
+            party.meet()?;
             sender.send_numbered(records.share(checked, which));
-            meeting.at(2)?;
-            start();
-            sender.send(records.share(count, which));
-            meeting.at(3)
+            party.beside(plan, |_| {
+                start();
+                sender.send(records.share(plan.count, which));
+                Ok(())
+            })
         },
     )
 }
 
-/// Nanoseconds for `count` round trips of records of one producer, one record under way at a time.
-pub fn round_trips<C: Channel>(cpus: Cpus, records: Records, count: u64) -> Result<u64, String> {
+/// Series of `plan.count` round trips of records of one producer, one record under way at a time.
+pub fn round_trips<C: Channel>(
+    cpus: Cpus,
+    records: Records,
+    plan: Plan,
+) -> Result<Vec<Slice>, String> {
     let _alarm = Alarm::after(PATIENCE_S);
     let (to_far, to_near) = (C::create(records)?, C::create(records)?);
-    let barrier = shared::<Barrier>()?;
-    let meeting = Meeting {
-        barrier: &barrier,
-        parties: 2,
-    };
+    let court = shared::<Court>()?;
     let warming = match C::TRAITS.written_in {
         WrittenIn::Kernel => KERNEL_TRIPS,
         _ => records.lengths.two_laps() / 2,
     };
+    let damaged = |Damaged| String::from("a record or its answer was damaged");
     parties::run(
         C::TRAITS.across,
         cpus,
         1,
-        &barrier,
+        &court.barrier,
         || {
+            let mut party = court.party(2);
             let mut back = Receiver::new(to_near.receiver()?, records);
             let mut out = Sender::new(to_far.sender()?, 0, records);
-            meeting.at(1)?;
-            ping(&mut out, &mut back, warming).map_err(|Damaged| "an answer was damaged")?;
-            meeting.at(2)?;
-            let start = now_ns();
-            let verdict = ping(&mut out, &mut back, count);
-            let elapsed = now_ns() - start;
-            verdict.map_err(|Damaged| "an answer was damaged")?;
-            meeting.at(3)?;
-            Ok(elapsed)
+            party.meet()?;
+            ping(&mut out, &mut back, warming).map_err(damaged)?;
+            party.timed(plan, |_| {
+                clocked(|| ping(&mut out, &mut back, plan.count)).map_err(damaged)
+            })
         },
         |_| {
+            let mut party = court.party(2);
             let mut back = Receiver::new(to_far.receiver()?, records);
             let mut out = Sender::new(to_near.sender()?, 0, records);
-            meeting.at(1)?;
-            echo(&mut out, &mut back, warming)
-                .map_err(|Damaged| "a record to be answered was damaged")?;
-            meeting.at(2)?;
-            echo(&mut out, &mut back, count)
-                .map_err(|Damaged| "a record to be answered was damaged")?;
-            meeting.at(3)
+            party.meet()?;
+            echo(&mut out, &mut back, warming).map_err(damaged)?;
+            party.beside(plan, |_| {
+                echo(&mut out, &mut back, plan.count).map_err(damaged)
+            })
         },
     )
-}
-
-/// Where all parties meet: 1 when attached, 2 before the clock, 3 before detaching.
-#[derive(Clone, Copy)]
-struct Meeting<'a> {
-    barrier: &'a Barrier,
-    parties: u32,
-}
-
-impl Meeting<'_> {
-    fn at(self, phase: u32) -> Result<(), String> {
-        let met = self.barrier.meet_all(phase, self.parties);
-        met.map_err(|gone| gone.to_string())
-    }
 }
 
 fn shared<T: super::super::shared::Zeroed>() -> Result<Shared<T>, String> {

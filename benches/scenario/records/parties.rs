@@ -104,6 +104,7 @@ fn over_threads<R>(
 mod tests {
     use super::super::super::harness::contained;
     use super::super::super::shared::Shared;
+    use super::super::super::slices::Slice;
     use super::*;
 
     /// `run` without pinning.
@@ -111,9 +112,9 @@ mod tests {
         across: Across,
         count: u32,
         barrier: &Barrier,
-        near: impl FnOnce() -> Result<u64, String>,
+        near: impl FnOnce() -> Result<Vec<Slice>, String>,
         far: impl Fn(u32) -> Result<(), String> + Sync,
-    ) -> Result<u64, String> {
+    ) -> Result<Vec<Slice>, String> {
         match across {
             Across::Processes => over_processes(count, barrier, near, far),
             Across::Threads => over_threads(count, barrier, near, far),
@@ -126,9 +127,15 @@ mod tests {
             let measured = contained(|| {
                 let barrier = Shared::<Barrier>::new().map_err(|e| e.to_string())?;
                 let meet = || barrier.meet_all(1, 4).map_err(|gone| gone.to_string());
-                unpinned(across, 3, &barrier, || meet().map(|()| 7), |_| meet())
+                unpinned(
+                    across,
+                    3,
+                    &barrier,
+                    || meet().map(|()| vec![Slice::of(7)]),
+                    |_| meet(),
+                )
             });
-            assert_eq!(measured, Ok(7));
+            assert_eq!(measured, Ok(vec![Slice::of(7)]));
         }
     }
 
@@ -142,7 +149,13 @@ mod tests {
                     0 => barrier.meet_all(1, 3).map_err(|gone| gone.to_string()),
                     _ => Err(String::from("expected by this test")),
                 };
-                unpinned(across, 2, &barrier, || near().map(|()| 7), far)
+                unpinned(
+                    across,
+                    2,
+                    &barrier,
+                    || near().map(|()| vec![Slice::of(7)]),
+                    far,
+                )
             });
             assert!(measured.is_err());
         }

@@ -50,6 +50,10 @@ impl Traffic for Records {
         if self.is_crowded() { 5 } else { 1 }
     }
 
+    fn is_between_two(self) -> bool {
+        self.producers == 1
+    }
+
     /// They have two cores, however many there are.
     fn is_oversubscribed(self) -> bool {
         self.is_crowded()

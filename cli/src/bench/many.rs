@@ -14,6 +14,7 @@ use crate::scenario::many::loops::{Rx, Tx};
 use crate::scenario::many::ours::Taking;
 use crate::scenario::many::work::{Many, Sharing};
 use crate::scenario::pin::Cpus;
+use crate::scenario::slices::{Plan, Slice};
 use crate::scenario::traffic::{Description, Traffic};
 use annulus::{
     Backing, Broadcast, Consumer, Join, Mpmc, Mpsc, Options, Producer, Reader, Ring,
@@ -38,6 +39,10 @@ impl Traffic for Work {
 
     fn stretch(self) -> u64 {
         self.many.stretch()
+    }
+
+    fn is_between_two(self) -> bool {
+        self.many.is_between_two()
     }
 
     fn is_oversubscribed(self) -> bool {
@@ -102,12 +107,12 @@ impl<K: Kind> Engine<Work> for Entry<K> {
         Inherited::<K>::TRAITS
     }
 
-    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
-        harness::stream::<Inherited<K>>(cpus, work.many, count)
+    fn throughput(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
+        harness::stream::<Inherited<K>>(cpus, work.many, plan)
     }
 
-    fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
-        harness::round_trips::<Inherited<K>>(cpus, work.many, count)
+    fn rtt(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
+        harness::round_trips::<Inherited<K>>(cpus, work.many, plan)
     }
 }
 

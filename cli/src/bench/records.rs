@@ -6,6 +6,7 @@ use crate::scenario::pin::Cpus;
 use crate::scenario::records::harness::{self, Channel};
 use crate::scenario::records::ours::{Parking, Receiving, Sending, Spinning, Waiting, Yielding};
 use crate::scenario::records::work::Records;
+use crate::scenario::slices::{Plan, Slice};
 use annulus::{Backing, MpscRecords, Options, RecordQueue, Ring, SpscRecords};
 use std::marker::PhantomData;
 
@@ -53,12 +54,12 @@ impl<C: Channel> Engine<Records> for Entry<C> {
         C::TRAITS
     }
 
-    fn throughput(&self, cpus: Cpus, records: Records, count: u64) -> Result<u64, String> {
-        harness::stream::<C>(cpus, records, count)
+    fn throughput(&self, cpus: Cpus, records: Records, plan: Plan) -> Result<Vec<Slice>, String> {
+        harness::stream::<C>(cpus, records, plan)
     }
 
-    fn rtt(&self, cpus: Cpus, records: Records, count: u64) -> Result<u64, String> {
-        harness::round_trips::<C>(cpus, records, count)
+    fn rtt(&self, cpus: Cpus, records: Records, plan: Plan) -> Result<Vec<Slice>, String> {
+        harness::round_trips::<C>(cpus, records, plan)
     }
 }
 

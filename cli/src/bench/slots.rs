@@ -7,7 +7,7 @@ use crate::scenario::harness::{self, Link, capacity, over_processes};
 use crate::scenario::message::Message;
 use crate::scenario::ours::{Parking, Side, Spinning, Waiting, side};
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::{Party, Plan, Slice};
 use annulus::{Backing, Ring};
 use std::marker::PhantomData;
 
@@ -30,28 +30,28 @@ impl<W: Waiting> Engine for Ours<W> {
         W::TRAITS
     }
 
-    fn throughput(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+    fn throughput(&self, cpus: Cpus, payload: usize, plan: Plan) -> Result<Vec<Slice>, String> {
         match payload {
-            8 => harness::stream::<Inherited<W, 1>>(cpus, count),
-            56 => harness::stream::<Inherited<W, 7>>(cpus, count),
-            120 => harness::stream::<Inherited<W, 15>>(cpus, count),
-            256 => harness::stream::<Inherited<W, 32>>(cpus, count),
-            1024 => harness::stream::<Inherited<W, 128>>(cpus, count),
-            4096 => harness::stream::<Inherited<W, 512>>(cpus, count),
-            65536 => harness::stream::<Inherited<W, 8192>>(cpus, count),
+            8 => harness::stream::<Inherited<W, 1>>(cpus, plan),
+            56 => harness::stream::<Inherited<W, 7>>(cpus, plan),
+            120 => harness::stream::<Inherited<W, 15>>(cpus, plan),
+            256 => harness::stream::<Inherited<W, 32>>(cpus, plan),
+            1024 => harness::stream::<Inherited<W, 128>>(cpus, plan),
+            4096 => harness::stream::<Inherited<W, 512>>(cpus, plan),
+            65536 => harness::stream::<Inherited<W, 8192>>(cpus, plan),
             _ => Err(format!("not compiled for {payload} bytes")),
         }
     }
 
-    fn rtt(&self, cpus: Cpus, payload: usize, count: u64) -> Result<u64, String> {
+    fn rtt(&self, cpus: Cpus, payload: usize, plan: Plan) -> Result<Vec<Slice>, String> {
         match payload {
-            8 => harness::round_trips::<Inherited<W, 1>>(cpus, count),
-            56 => harness::round_trips::<Inherited<W, 7>>(cpus, count),
-            120 => harness::round_trips::<Inherited<W, 15>>(cpus, count),
-            256 => harness::round_trips::<Inherited<W, 32>>(cpus, count),
-            1024 => harness::round_trips::<Inherited<W, 128>>(cpus, count),
-            4096 => harness::round_trips::<Inherited<W, 512>>(cpus, count),
-            65536 => harness::round_trips::<Inherited<W, 8192>>(cpus, count),
+            8 => harness::round_trips::<Inherited<W, 1>>(cpus, plan),
+            56 => harness::round_trips::<Inherited<W, 7>>(cpus, plan),
+            120 => harness::round_trips::<Inherited<W, 15>>(cpus, plan),
+            256 => harness::round_trips::<Inherited<W, 32>>(cpus, plan),
+            1024 => harness::round_trips::<Inherited<W, 128>>(cpus, plan),
+            4096 => harness::round_trips::<Inherited<W, 512>>(cpus, plan),
+            65536 => harness::round_trips::<Inherited<W, 8192>>(cpus, plan),
             _ => Err(format!("not compiled for {payload} bytes")),
         }
     }
@@ -96,8 +96,8 @@ impl<W: Waiting, const WORDS: usize> Link for Inherited<W, WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_processes(self, cpus, near, far)
     }

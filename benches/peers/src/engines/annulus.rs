@@ -12,7 +12,7 @@ use crate::scenario::harness::{CAPACITY, Link, over_processes};
 use crate::scenario::message::Message;
 use crate::scenario::ours::{Side, Waiting, side};
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::Party;
 
 impl<W: Waiting> Family for W {
     const TRAITS: Traits = W::TRAITS;
@@ -79,8 +79,8 @@ impl<W: Waiting, const WORDS: usize> Link for AnnulusLink<W, WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_processes(self, cpus, near, far)
     }

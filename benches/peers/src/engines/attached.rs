@@ -18,6 +18,7 @@ use crate::scenario::harness::CAPACITY;
 use crate::scenario::many::content::{BYTES, Slot, differs, onward, table};
 use crate::scenario::pin::{Cpus, pin_to};
 use crate::scenario::shared::{Barrier, Line, Shared};
+use crate::scenario::slices::{Plan, Slice};
 use crate::scenario::traffic::{Description, Traffic};
 
 /// Messages published before the clock starts: two laps.
@@ -64,6 +65,11 @@ impl Traffic for Readers {
         WARMING
     }
 
+    /// Nobody receives.
+    fn is_between_two(self) -> bool {
+        false
+    }
+
     fn has_round_trips(self) -> bool {
         false
     }
@@ -99,14 +105,17 @@ impl Engine<Work> for Publisher {
         matches!(work, Work::Attached(_))
     }
 
-    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn throughput(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Attached(readers) => publish(cpus, readers, count),
+            Work::Attached(readers) => {
+                // One slice: nobody else takes part in it.
+                publish(cpus, readers, plan.count).map(|ns| vec![Slice::of(ns)])
+            }
             _ => Err(String::from("measures attached readers only")),
         }
     }
 
-    fn rtt(&self, _cpus: Cpus, _work: Work, _count: u64) -> Result<u64, String> {
+    fn rtt(&self, _cpus: Cpus, _work: Work, _plan: Plan) -> Result<Vec<Slice>, String> {
         Err(String::from("nobody answers"))
     }
 }

@@ -14,7 +14,7 @@ use crate::scenario::harness::{Link, over_threads};
 use crate::scenario::loops::{Damaged, End, verdict};
 use crate::scenario::message::{self, Message};
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::Party;
 
 /// The C++ functions for one queue type and one message size.
 ///
@@ -258,8 +258,8 @@ impl<Q: Queue, const WORDS: usize> Link for CppLink<Q, WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_threads(self, cpus, near, far)
     }

@@ -12,7 +12,7 @@ use crate::scenario::harness::{CAPACITY, Link, over_processes};
 use crate::scenario::loops::{Duplex, Rx, Tx};
 use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::Party;
 
 /// Largest pipe an unprivileged process gets without a change of the machine's settings.
 const LARGEST_PIPE: usize = 1 << 20;
@@ -136,8 +136,8 @@ impl<C: Channel, const WORDS: usize> Link for KernelLink<C, WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_processes(self, cpus, near, far)
     }

@@ -12,6 +12,7 @@ use crate::scenario::many::work::Many;
 use crate::scenario::ours::{Parking, Spinning};
 use crate::scenario::pin::Cpus;
 use crate::scenario::records::work::Records;
+use crate::scenario::slices::{Plan, Slice};
 use crate::scenario::traffic::{Description, Traffic};
 
 mod annulus;
@@ -57,6 +58,15 @@ impl Traffic for Work {
             Work::Records(records) => records.stretch(),
             Work::Many(many) => many.stretch(),
             Work::Attached(readers) => readers.stretch(),
+        }
+    }
+
+    fn is_between_two(self) -> bool {
+        match self {
+            Work::Slots(payload) => payload.is_between_two(),
+            Work::Records(records) => records.is_between_two(),
+            Work::Many(many) => many.is_between_two(),
+            Work::Attached(readers) => readers.is_between_two(),
         }
     }
 
@@ -108,20 +118,20 @@ impl<F: Family> Engine<Work> for Entry<F> {
         matches!(work, Work::Slots(_))
     }
 
-    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn throughput(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Slots(8) => harness::stream::<F::Link<1>>(cpus, count),
-            Work::Slots(56) => harness::stream::<F::Link<7>>(cpus, count),
-            Work::Slots(1024) => harness::stream::<F::Link<128>>(cpus, count),
+            Work::Slots(8) => harness::stream::<F::Link<1>>(cpus, plan),
+            Work::Slots(56) => harness::stream::<F::Link<7>>(cpus, plan),
+            Work::Slots(1024) => harness::stream::<F::Link<128>>(cpus, plan),
             _ => Err(format!("not compiled for {}", work.described().size())),
         }
     }
 
-    fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn rtt(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Slots(8) => harness::round_trips::<F::Link<1>>(cpus, count),
-            Work::Slots(56) => harness::round_trips::<F::Link<7>>(cpus, count),
-            Work::Slots(1024) => harness::round_trips::<F::Link<128>>(cpus, count),
+            Work::Slots(8) => harness::round_trips::<F::Link<1>>(cpus, plan),
+            Work::Slots(56) => harness::round_trips::<F::Link<7>>(cpus, plan),
+            Work::Slots(1024) => harness::round_trips::<F::Link<128>>(cpus, plan),
             _ => Err(format!("not compiled for {}", work.described().size())),
         }
     }

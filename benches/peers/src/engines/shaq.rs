@@ -14,7 +14,7 @@ use crate::scenario::harness::{CAPACITY, Link, over_processes};
 use crate::scenario::loops::{Duplex, Rx, Tx};
 use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::Party;
 
 /// shaq's spsc queue.
 pub struct Shaq;
@@ -73,8 +73,8 @@ impl<const WORDS: usize> Link for ShaqLink<WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_processes(self, cpus, near, far)
     }

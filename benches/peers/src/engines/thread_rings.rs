@@ -14,7 +14,7 @@ use crate::scenario::harness::{CAPACITY, Link, over_threads};
 use crate::scenario::loops::{Duplex, Rx, Tx};
 use crate::scenario::message::Message;
 use crate::scenario::pin::Cpus;
-use crate::scenario::shared::Barrier;
+use crate::scenario::slices::Party;
 
 const fn rust_threads(name: &'static str) -> Traits {
     Traits {
@@ -69,8 +69,8 @@ impl<P: Pair<WORDS>, const WORDS: usize> Link for ThreadLink<P, WORDS> {
     fn run<R>(
         self,
         cpus: Cpus,
-        near: impl FnOnce(&mut Self::Near, &Barrier) -> Result<R, String>,
-        far: impl FnOnce(&mut Self::Far, &Barrier) -> Result<(), String> + Send,
+        near: impl FnOnce(&mut Self::Near, &mut Party<'_>) -> Result<R, String>,
+        far: impl FnOnce(&mut Self::Far, &mut Party<'_>) -> Result<(), String> + Send,
     ) -> Result<R, String> {
         over_threads(self, cpus, near, far)
     }

@@ -11,6 +11,7 @@ use crate::scenario::engine::{Engine, Traits};
 use crate::scenario::many::content::Slot;
 use crate::scenario::many::harness::{self, Channel};
 use crate::scenario::pin::Cpus;
+use crate::scenario::slices::{Plan, Slice};
 
 mod annulus;
 mod disruptor;
@@ -32,16 +33,16 @@ impl<C: Channel> Engine<Work> for Entry<C> {
         matches!(work, Work::Many(many) if C::carries(many))
     }
 
-    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn throughput(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Many(many) => harness::stream::<C>(cpus, many, count),
+            Work::Many(many) => harness::stream::<C>(cpus, many, plan),
             _ => Err(String::from("is shared by several parties only")),
         }
     }
 
-    fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn rtt(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Many(many) => harness::round_trips::<C>(cpus, many, count),
+            Work::Many(many) => harness::round_trips::<C>(cpus, many, plan),
             _ => Err(String::from("is shared by several parties only")),
         }
     }

@@ -13,6 +13,7 @@ use crate::scenario::engine::{Engine, Traits};
 use crate::scenario::pin::Cpus;
 use crate::scenario::records::harness::{self, Channel};
 use crate::scenario::records::ours::{Parking, Spinning, Yielding};
+use crate::scenario::slices::{Plan, Slice};
 
 mod annulus;
 #[cfg(have_boost_interprocess)]
@@ -40,16 +41,16 @@ impl<C: Channel> Engine<Work> for Entry<C> {
         matches!(work, Work::Records(records) if C::carries(records))
     }
 
-    fn throughput(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn throughput(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Records(records) => harness::stream::<C>(cpus, records, count),
+            Work::Records(records) => harness::stream::<C>(cpus, records, plan),
             _ => Err(String::from("carries records only")),
         }
     }
 
-    fn rtt(&self, cpus: Cpus, work: Work, count: u64) -> Result<u64, String> {
+    fn rtt(&self, cpus: Cpus, work: Work, plan: Plan) -> Result<Vec<Slice>, String> {
         match work {
-            Work::Records(records) => harness::round_trips::<C>(cpus, records, count),
+            Work::Records(records) => harness::round_trips::<C>(cpus, records, plan),
             _ => Err(String::from("carries records only")),
         }
     }
