@@ -82,6 +82,9 @@ impl Words for Bytes {
 }
 
 impl Cells for Bytes {
+    // No byte changes.
+    fn dirty(&self, _: u64, _: u64) {}
+
     fn wipe(&self, position: u64, bytes: u64, step: u64) {
         let words = self.index(position) as u64 + bytes / 8;
         assert!(words <= self.words.len() as u64, "inside");

@@ -19,6 +19,10 @@ pub(crate) trait Cells: Words {
     /// ring.
     fn wipe(&self, position: u64, bytes: u64, step: u64);
 
+    /// For the `bytes` bytes from `position`, which the caller has read and is about to give away, and which begin with a header
+    /// that it has written and do not pass the end of the ring: may write the lines without a header as well. Changes no byte.
+    fn dirty(&self, position: u64, bytes: u64);
+
     /// Bytes from `position` to the end of the ring.
     fn room(&self, position: u64) -> u64;
 }

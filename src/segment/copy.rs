@@ -17,7 +17,6 @@ const WORD: usize = 8;
 /// Bytes of a pair of words.
 const PAIR: usize = 2 * WORD;
 /// Bytes of a line.
-#[cfg(target_arch = "x86_64")]
 const LINE: usize = 64;
 /// Longer copies go by what the processor does best; see `bulk.rs`.
 #[cfg(any(target_arch = "x86_64", test))]
@@ -206,6 +205,23 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
         // SAFETY: `at < len`, both multiples of 8, so the word is inside and aligned.
         unsafe { word(dst.add(at)).store(0, Relaxed) };
         at += WORD;
+    }
+}
+
+/// Stores the first word of every line from `at` on, `lines` of them, where it lies already. No byte changes, but the
+/// lines are this core's own then, and travel whole to whoever writes them next.
+///
+/// # Safety
+/// * `at` is 8-aligned, and `64 * lines - 56` bytes from it lie in a live, writable mapping.
+/// * By the protocol nobody else writes the words meanwhile.
+#[inline(always)]
+pub(super) unsafe fn dirty(at: *mut u8, lines: usize) {
+    for i in 0..lines {
+        // SAFETY: in the mapping and aligned by this function's contract.
+        let word = unsafe { word(at.add(i * LINE)) };
+        // Relaxed, both: nothing is told by it. That nobody writes in between is the caller's, and ordered by what made the
+        // words the caller's and by what will give them away.
+        word.store(word.load(Relaxed), Relaxed);
     }
 }
 
@@ -404,6 +420,17 @@ mod tests {
             unsafe { copy_out_any(out.as_mut_ptr(), base, len) };
             assert_eq!((&out[..len], out[len]), (&data[..], 0));
             assert_eq!(shared[len.div_ceil(8)], 0x5555_5555_5555_5555);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_made_dirty_keep_every_byte() {
+        let before: Vec<u64> = (0..8 * 5).map(|i| i * 0x0101_0101_0101_0101).collect();
+        for lines in 0..=5 {
+            let mut shared = before.clone();
+            // SAFETY: so many lines are there.
+            unsafe { dirty(shared.as_mut_ptr().cast(), lines) };
+            assert_eq!(shared, before);
         }
     }
 

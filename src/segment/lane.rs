@@ -5,7 +5,7 @@
 //! trusting endpoints); no `&T` to payload is made here.
 
 use super::copy;
-use super::processor::habits;
+use super::processor::{MOST_DIRTIED_BYTES, habits};
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::{Geometry, SlotShape};
 use crate::layout::header;
@@ -65,6 +65,8 @@ pub(crate) struct Slots {
     shared_mask: u64,
     /// Bytes of that slot to prefetch beyond its first line.
     ahead_bytes: usize,
+    /// Whether consumers dirty the lines they have read.
+    dirties: bool,
     /// Slots ahead that consumers prefetch where anybody exchanges, and the mask for that.
     back: u64,
     back_mask: u64,
@@ -108,6 +110,7 @@ impl Data for Slots {
             shared_mask: mask(is_large && shares && eager),
             back_mask: mask(eager && back * 4 <= geometry.capacity),
             back,
+            dirties: habits().dirties,
             ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
         }
     }
@@ -220,6 +223,18 @@ impl Lane<'_> {
             if position & self.slots.ahead_mask == 0 {
                 prefetch_for_write(self.slot(position));
             }
+        }
+    }
+
+    /// Dirties the lines of the slot of `position` which its word is not in, for whoever has read it and hands it back.
+    #[inline(always)]
+    pub(crate) fn dirty(self, position: u64) {
+        let stride = self.slots.shape.stride;
+        if stride > LINE_BYTES && stride <= MOST_DIRTIED_BYTES && self.slots.dirties {
+            let lines = (stride / LINE_BYTES - 1) as usize;
+            // SAFETY: a slot longer than a line is of whole lines, all of them inside the mapping, and all of the slot is this
+            // endpoint's until it hands it back.
+            unsafe { copy::dirty(self.slot(position).add(LINE_BYTES as usize), lines) };
         }
     }
 

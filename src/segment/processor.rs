@@ -24,6 +24,8 @@ pub(super) struct Habits {
     /// Whether asking for lines before they are written pays wherever it can be done. Where not, it pays for
     /// producers that exchange against a consumer that does not, and in broadcasts.
     pub(super) eager: bool,
+    /// Whether consumers dirty the lines of what they have read, so that those travel whole to the next writer.
+    pub(super) dirties: bool,
     /// See [`LongCopy`].
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) long_copy: LongCopy,
@@ -34,18 +36,24 @@ const ALL: [Habits; 3] = [
     // Measured on Intel; where nothing was measured it is as good a guess.
     Habits {
         eager: true,
+        dirties: false,
         long_copy: LongCopy::OneString,
     },
     // AMD, with wide moves and without.
     Habits {
         eager: false,
+        dirties: true,
         long_copy: LongCopy::Vectors,
     },
     Habits {
         eager: false,
+        dirties: true,
         long_copy: LongCopy::Pairs,
     },
 ];
+
+/// Slots and records of more bytes are not made dirty: what that costs near, it no longer gains far.
+pub(super) const MOST_DIRTIED_BYTES: u64 = 4160;
 
 /// Those of this machine's processor.
 #[inline]

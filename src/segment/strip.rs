@@ -5,6 +5,7 @@
 //! copied (or handed out as a raw pointer to the trusting endpoints); no reference to payload is made here.
 
 use super::copy;
+use super::processor::{MOST_DIRTIED_BYTES, habits};
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::Geometry;
 use crate::layout::record::{HEADER, Record};
@@ -32,6 +33,8 @@ pub(crate) struct Bytes {
     mask: u64,
     /// How far ahead lines are asked for; 0 in rings too small for it.
     ahead: u64,
+    /// Up to how many bytes of a record the consumer dirties.
+    dirtied: u64,
 }
 
 /// The bytes of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
@@ -49,6 +52,11 @@ impl Data for Bytes {
             first,
             mask: (geometry.capacity - 1) & !7,
             ahead: if large { PREFETCH_BYTES } else { 0 },
+            dirtied: if habits().dirties {
+                MOST_DIRTIED_BYTES
+            } else {
+                0
+            },
         }
     }
 }
@@ -236,6 +244,19 @@ impl Words for Strip<'_> {
 }
 
 impl Cells for Strip<'_> {
+    #[inline(always)]
+    fn dirty(&self, position: u64, bytes: u64) {
+        if bytes <= LINE || bytes > self.bytes.dirtied {
+            return;
+        }
+        let at = self.payload(position, bytes as usize);
+        let before = LINE - position % LINE;
+        // SAFETY: `bytes` are inside the mapping, more than 64 and so than `before`.
+        let first = unsafe { at.add(before as usize) };
+        // SAFETY: so many whole lines are left of `bytes`, which are this endpoint's until it gives them back.
+        unsafe { copy::dirty(first, ((bytes - before) / LINE) as usize) };
+    }
+
     #[inline(always)]
     fn room(&self, position: u64) -> u64 {
         self.capacity_bytes() - (position & self.bytes.mask)

@@ -121,6 +121,7 @@ impl<T: Element + ?Sized> Hands<T> {
     fn release(&mut self, signal: &Signal) {
         let lane = self.view.lane().shaped(T::SHAPE);
         lane.prefetch_back(self.run.next);
+        lane.dirty(self.run.next);
         self.run.release(&lane, self.capacity);
         let _ = signal.notify();
     }

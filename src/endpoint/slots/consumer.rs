@@ -150,7 +150,11 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     #[inline(always)]
     pub(super) fn take(&mut self) -> Option<T> {
         let lane = self.view.lane().shaped(T::SHAPE);
-        let message = self.head.take(&lane, |position| lane.read(position))?;
+        let message = self.head.take(&lane, |position| {
+            let message = lane.read(position);
+            lane.dirty(position);
+            message
+        })?;
         self.after_release();
         Some(message)
     }
@@ -212,7 +216,10 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     #[inline(always)]
     pub(super) fn take_into(&mut self, out: &mut T) -> bool {
         let lane = self.view.lane().shaped(T::SHAPE);
-        let read = |position| lane.read_into(position, out.as_mut_bytes());
+        let read = |position| {
+            lane.read_into(position, out.as_mut_bytes());
+            lane.dirty(position);
+        };
         if self.head.take(&lane, read).is_none() {
             return false;
         }
@@ -318,7 +325,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// Gives the oldest message's slot back.
     #[inline(always)]
     pub(super) fn release(&mut self) {
-        self.head.release(&self.view.lane());
+        let lane = self.view.lane().shaped(T::SHAPE);
+        lane.dirty(self.head.next());
+        self.head.release(&lane);
         self.after_release();
     }
 

@@ -166,6 +166,7 @@ impl Head {
                 // holds no header it need not take from this cache to clear it, and a line that the consumer has
                 // written travels back faster on some machines.
                 cells.at(from).store(record::taken(word), Relaxed);
+                cells.dirty(from, total);
             }
             Producers::Many => cells.wipe(from, total, self.shape.align),
         }
