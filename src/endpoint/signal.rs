@@ -179,12 +179,6 @@ impl Signal {
         self.rest = self.pace.ran_short(at);
     }
 
-    /// Whether to rest before looking again.
-    #[inline(always)]
-    pub(crate) fn is_to_rest(&self) -> bool {
-        self.rest > 0
-    }
-
     /// Rests, if it is to.
     pub(crate) fn rest(&mut self) {
         for _ in 0..std::mem::take(&mut self.rest) {
@@ -192,9 +186,9 @@ impl Signal {
         }
     }
 
-    /// Remembers that a wait was over after so many polls.
-    pub(crate) fn waited(&mut self, polls: u32) {
-        self.pace.waited(polls);
+    /// Remembers that a wait was not over at once.
+    pub(crate) fn waits_on(&mut self) {
+        self.pace.waits_on();
     }
 
     /// Whether memory of the ring is gone, so that nobody can come any more. Only the guard notices.

@@ -5,11 +5,16 @@ use crate::error::{PopError, PushError, ReadError};
 use crate::os::clock;
 use crate::ring::shared::gate::Look;
 use crate::sync::spin_hint;
+use crate::wait::pace::AT_ONCE;
 use crate::wait::strategy::{Progress, SHORT_NAP_NS, Step, Wait};
 use std::time::Instant;
 
 /// Polls between two looks at the clock, while spinning.
 const POLLS: u32 = 64;
+/// Glances between two polls of a young wait.
+const GLANCES: u32 = 16;
+/// Polls of a wait while it is young.
+const YOUNG: u32 = 4;
 
 /// How closely a poll looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,64 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
     }
 }
 
+/// The beginning of a consumer's wait, in which it goes on glancing itself at what its fast path looks at. Who then finds a message is
+/// where it is taken, and not at the end of a loop that knows about clocks, deaths and naps.
+#[derive(Debug)]
+pub(super) struct Glances {
+    /// Until the next poll.
+    left: u32,
+    /// Polls so far, at most `YOUNG`.
+    polls: u32,
+}
+
+impl Glances {
+    /// Before the first poll.
+    pub(super) const fn new() -> Self {
+        Self { left: 0, polls: 0 }
+    }
+
+    /// After a glance in vain: whether to glance again. Else [`poll_or_wait`] is due.
+    #[inline(always)]
+    pub(super) fn again(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        spin_hint();
+        true
+    }
+}
+
+/// One poll while the wait is young, and `Ok` whatever it finds, for the caller to glance again; after that as [`wait_for`].
+/// `at` is where the ring was found empty, counted as [`Signal::emptied_at`] does.
+pub(super) fn poll_or_wait(
+    glances: &mut Glances,
+    at: u64,
+    wait: Wait,
+    deadline: Option<Instant>,
+    signal: &mut Signal,
+    peer_died: impl Fn() -> bool,
+    mut poll: impl FnMut(Care, &Signal) -> Poll,
+) -> Result<(), Stopped> {
+    if glances.polls == YOUNG {
+        return go_on(1, wait, deadline, signal, peer_died, poll);
+    }
+    glances.polls += 1;
+    if glances.polls == 1 {
+        signal.emptied_at(at);
+        glances.left = AT_ONCE;
+        if poll(Care::Quick, signal) != Poll::Found {
+            signal.rest();
+        }
+    } else {
+        signal.waits_on();
+        glances.left = GLANCES;
+        // What it finds the caller finds as well, but for what stands in `poll` itself.
+        let _ = poll(Care::Quick, signal);
+    }
+    Ok(())
+}
+
 /// Calls `poll` until it finds something, waiting between calls as `wait` says.
 ///
 /// `poll` is given the signal to wake a peer with, should it have made room. `peer_died` asks the kernel about the peer. Whatever ends the wait,
@@ -98,24 +161,25 @@ pub(super) fn wait_for(
     deadline: Option<Instant>,
     signal: &mut Signal,
     peer_died: impl Fn() -> bool,
+    poll: impl FnMut(Care, &Signal) -> Poll,
+) -> Result<(), Stopped> {
+    go_on(POLLS, wait, deadline, signal, peer_died, poll)
+}
+
+/// The same, with so many polls before the first look at the clock.
+fn go_on(
+    mut polls: u32,
+    wait: Wait,
+    deadline: Option<Instant>,
+    signal: &mut Signal,
+    peer_died: impl Fn() -> bool,
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
-    let mut polls = POLLS;
-    if signal.is_to_rest() {
-        if poll(Care::Quick, signal) == Poll::Found {
-            signal.waited(1);
-            return Ok(());
-        }
-        signal.rest();
-    }
     let mut progress: Option<Progress> = None;
     let next_check_ns = signal.next_check_ns();
     loop {
-        for polled in 1..=polls {
+        for _ in 0..polls {
             if poll(Care::Quick, signal) == Poll::Found {
-                if progress.is_none() {
-                    signal.waited(polled);
-                }
                 return Ok(());
             }
             spin_hint();

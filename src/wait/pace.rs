@@ -16,7 +16,7 @@ const PAUSES: u64 = 16;
 /// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
 const ROOM_A_PAUSE: u64 = 64;
 /// A wait that is over with so many polls was none to speak of.
-const AT_ONCE: u32 = 4;
+pub(crate) const AT_ONCE: u32 = 4;
 
 /// What an endpoint knows of the flow of messages.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +38,12 @@ impl Pace {
         }
     }
 
-    /// How many pauses to rest before a wait at position `at`, counted in slots or lines.
+    /// How many pauses to rest before a wait at position `at`, counted in slots or lines. Unless told otherwise, that wait is
+    /// over at once.
     pub(crate) fn rest(&mut self, at: u64) -> u64 {
         let run = at.wrapping_sub(self.since);
         self.since = at;
-        match core::mem::take(&mut self.flows) {
+        match core::mem::replace(&mut self.flows, true) {
             true => (run / MESSAGES_A_PAUSE).min(self.longest),
             false => 0,
         }
@@ -57,9 +58,9 @@ impl Pace {
         rest
     }
 
-    /// To be told that the wait is over, after so many polls.
-    pub(crate) fn waited(&mut self, polls: u32) {
-        self.flows = polls <= AT_ONCE;
+    /// To be told that the wait is not over with [`AT_ONCE`] polls.
+    pub(crate) fn waits_on(&mut self) {
+        self.flows = false;
     }
 }
 
@@ -73,7 +74,9 @@ mod tests {
         let step = |&(run, polls)| {
             at += run;
             let rest = pace.rest(at);
-            pace.waited(polls);
+            if polls > AT_ONCE {
+                pace.waits_on();
+            }
             rest
         };
         runs_and_polls.iter().map(step).collect()

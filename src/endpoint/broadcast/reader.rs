@@ -3,6 +3,7 @@
 use super::super::seat::Peer;
 use super::super::signal::Signal;
 use super::super::typed::Element;
+use super::super::waiting::Glances;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
@@ -91,11 +92,12 @@ impl<T: Element + ?Sized> Reader<T> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn read_into(&mut self, out: &mut T, wait: Wait) -> Result<(), ReadError> {
+        let mut glances = Glances::new();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_for_message(wait, None)?;
+            self.wait_on(&mut glances, wait, None)?;
         }
     }
 
@@ -113,11 +115,12 @@ impl<T: Element + ?Sized> Reader<T> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), ReadError> {
+        let mut glances = Glances::new();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_for_message(wait, Some(deadline))?;
+            self.wait_on(&mut glances, wait, Some(deadline))?;
         }
     }
 
@@ -254,9 +257,28 @@ impl<T: Element + ?Sized> Reader<T> {
         }
     }
 
+    /// After a glance in vain. `Ok` means that another one is worth while, no more.
+    #[inline(always)]
+    fn wait_on(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), ReadError> {
+        match glances.again() {
+            true => Ok(()),
+            false => self.wait_on_slow(glances, wait, deadline),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
+    fn wait_on_slow(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), ReadError> {
         let Self {
             place,
             view,
@@ -265,13 +287,14 @@ impl<T: Element + ?Sized> Reader<T> {
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let resume = standing.resume.place();
-        standing.wait_for(wait, deadline, |mine, signal| {
+        standing.wait_on(glances, wait, deadline, |mine, signal| {
             let seen = place.look(&lane, control, resume);
             if seen != Seen::Message(()) {
                 tell(place, mine, signal);
             }
             seen
-        })
+        })?;
+        Ok(())
     }
 }
 
@@ -302,11 +325,12 @@ impl<T: Element> Reader<T> {
     /// the latest after 100 ms.
     #[inline(always)]
     pub fn read(&mut self, wait: Wait) -> Result<T, ReadError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_for_message(wait, None)?;
+            self.wait_on(&mut glances, wait, None)?;
         }
     }
 
@@ -316,11 +340,12 @@ impl<T: Element> Reader<T> {
     /// Also [`ReadError::TimedOut`].
     #[inline(always)]
     pub fn read_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, ReadError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_for_message(wait, Some(deadline))?;
+            self.wait_on(&mut glances, wait, Some(deadline))?;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::seat::Peer;
 use super::super::signal::Signal;
+use super::super::waiting::Glances;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
@@ -189,29 +190,38 @@ impl RecordReader {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<u16, ReadError> {
-        let (strip, control) = (self.view.strip(), self.view.control());
-        let resume = self.standing.resume.place();
-        let seen = self.place.look(&strip, control, resume, copy(strip, out));
-        let tag = match seen {
-            Seen::Message(Copied { tag, .. }) => tag,
-            Seen::Lost(lost) => {
-                self.standing.lose(lost);
-                return Err(ReadError::Lost(lost));
+        let mut glances = Glances::new();
+        let tag = loop {
+            let (strip, control) = (self.view.strip(), self.view.control());
+            let resume = self.standing.resume.place();
+            let seen = self.place.look(&strip, control, resume, copy(strip, out));
+            match seen {
+                Seen::Message(Copied { tag, .. }) => break tag,
+                Seen::Lost(lost) => {
+                    self.standing.lose(lost);
+                    return Err(ReadError::Lost(lost));
+                }
+                _ if glances.again() => continue,
+                _ => {}
             }
-            _ => self.wait_for_record(out, wait, deadline)?,
+            if let Some(tag) = self.wait_on_slow(&mut glances, out, wait, deadline)? {
+                break tag;
+            }
         };
         self.after_read();
         Ok(tag)
     }
 
+    /// After a glance in vain. `None` means that another one is worth while, no more.
     #[cold]
     #[inline(never)]
-    fn wait_for_record(
+    fn wait_on_slow(
         &mut self,
+        glances: &mut Glances,
         out: &mut Vec<u8>,
         wait: Wait,
         deadline: Option<Instant>,
-    ) -> Result<u16, ReadError> {
+    ) -> Result<Option<u16>, ReadError> {
         let Self {
             place,
             view,
@@ -220,14 +230,14 @@ impl RecordReader {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let resume = standing.resume.place();
-        let copied = standing.wait_for(wait, deadline, |mine, signal| {
+        let copied = standing.wait_on(glances, wait, deadline, |mine, signal| {
             let seen = place.look(&strip, control, resume, copy(strip, out));
             if !matches!(seen, Seen::Message(_)) {
                 tell(place, mine, signal);
             }
             seen
         })?;
-        Ok(copied.tag)
+        Ok(copied.map(|copied| copied.tag))
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
-use super::super::waiting::{self, Poll};
+use super::super::waiting::{self, Glances, Poll};
 use super::join::Resume;
 use crate::error::{EndpointError, ReadError};
 use crate::layout::control::Control;
@@ -108,13 +108,14 @@ impl Standing {
         self.producers.state()
     }
 
-    /// Waits until `look` sees something.
-    pub(super) fn wait_for<M>(
+    /// Waits until `look` sees something; while the wait is young, only until the caller shall glance again: `None`.
+    pub(super) fn wait_on<M>(
         &mut self,
+        glances: &mut Glances,
         wait: Wait,
         deadline: Option<Instant>,
         mut look: impl FnMut(&Participant, &Signal) -> Seen<M>,
-    ) -> Result<M, ReadError> {
+    ) -> Result<Option<M>, ReadError> {
         let Self {
             seat,
             signal,
@@ -122,12 +123,11 @@ impl Standing {
             received,
             ..
         } = self;
-        signal.emptied_at(*received);
-        // Until a poll finds something.
-        let mut found = Err(ReadError::TimedOut);
+        let at = *received;
+        let mut found = Ok(None);
         let poll = |_, signal: &Signal| {
             found = match look(seat.entry(), signal) {
-                Seen::Message(message) => Ok(message),
+                Seen::Message(message) => Ok(Some(message)),
                 Seen::Lost(lost) => Err(ReadError::Lost(lost)),
                 Seen::Closed => Err(ReadError::Closed),
                 Seen::Corrupt(e) => Err(ReadError::Corrupt(e)),
@@ -136,7 +136,7 @@ impl Standing {
             Poll::Found
         };
         let died = || producers.state() == Peer::Died;
-        waiting::wait_for(wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
         if let Err(ReadError::Lost(lost)) = found {
             self.lose(lost);
         }

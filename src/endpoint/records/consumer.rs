@@ -4,7 +4,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Poll};
+use super::super::waiting::{self, Care, Glances, Poll};
 use super::batch::RecordDrain;
 use super::sample::RecordSample;
 use crate::error::{EndpointError, PopError, TryPopError};
@@ -113,12 +113,12 @@ impl<M: Trust> RecordConsumer<M> {
     /// latest after 100 ms.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut Vec<u8>, wait: Wait) -> Result<u16, PopError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            // What a lying producer takes back meanwhile is waited for anew.
-            self.wait_for_record(wait, None)?;
+            self.wait_on(&mut glances, wait, None)?;
         }
     }
 
@@ -133,11 +133,12 @@ impl<M: Trust> RecordConsumer<M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<u16, PopError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            self.wait_for_record(wait, Some(deadline))?;
+            self.wait_on(&mut glances, wait, Some(deadline))?;
         }
     }
 
@@ -277,12 +278,12 @@ impl<M: Trust> RecordConsumer<M> {
 
     #[inline(always)]
     fn find_wait(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<Record, PopError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(record) = self.head.find(&self.view.strip()) {
                 return Ok(record);
             }
-            // What a lying producer takes back meanwhile is waited for anew.
-            self.wait_for_record(wait, deadline)?;
+            self.wait_on(&mut glances, wait, deadline)?;
         }
     }
 
@@ -312,9 +313,29 @@ impl<M: Trust> RecordConsumer<M> {
         }
     }
 
+    /// After a glance in vain. `Ok` means that another one is worth while, no more: a lying producer may take back what was
+    /// seen.
+    #[inline(always)]
+    fn wait_on(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
+        match glances.again() {
+            true => Ok(()),
+            false => self.wait_on_slow(glances, wait, deadline),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn wait_for_record(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+    fn wait_on_slow(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -324,7 +345,7 @@ impl<M: Trust> RecordConsumer<M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
-        signal.emptied_at(signal::lines(head.next()));
+        let at = signal::lines(head.next());
         let many = mender.is_some();
         let mut verdict = Ok(());
         let mut end = |error| {
@@ -360,7 +381,7 @@ impl<M: Trust> RecordConsumer<M> {
         // What the dead have claimed is padded first, so that nothing committed behind it is missed.
         let drained = || !many || mpsc::is_drained(control);
         let died = || seat.producers() == Peer::Died && drained();
-        waiting::wait_for(wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
         verdict
     }
 }

@@ -6,7 +6,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
 use super::super::typed::Element;
-use super::super::waiting::{self, Care, Poll};
+use super::super::waiting::{self, Care, Glances, Poll};
 use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -252,10 +252,13 @@ impl<T: Element + ?Sized> Deliveries<T> {
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let most = most.min(self.hands.capacity);
-        match self.hands.find(most, &self.signal) {
-            Found::Message => Ok(()),
-            Found::Nothing(_) => self.find_wait_slow(most, wait, deadline),
+        let mut glances = Glances::new();
+        while let Found::Nothing(_) = self.hands.find(most, &self.signal) {
+            if !glances.again() {
+                self.wait_on_slow(&mut glances, most, wait, deadline)?;
+            }
         }
+        Ok(())
     }
 
     /// The same, and rests where the last run was shorter than it might have been, so that this one is longer.
@@ -278,16 +281,18 @@ impl<T: Element + ?Sized> Deliveries<T> {
         Ok(())
     }
 
+    /// After a glance in vain. `Ok` means that another one is worth while, no more.
     #[cold]
     #[inline(never)]
-    fn find_wait_slow(
+    fn wait_on_slow(
         &mut self,
+        glances: &mut Glances,
         most: u64,
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let Self { hands, signal } = self;
-        signal.emptied_at(hands.run.next);
+        let at = hands.run.next;
         // Polls and questions about the peer come in turns.
         let hands = RefCell::new(hands);
         // Before a death is told, everything is looked for that the dead have left.
@@ -323,7 +328,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
             nobody_produces.set(!claimed && hands.seat.producers() == Peer::Died);
             nobody_produces.get()
         };
-        waiting::wait_for(wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
         verdict
     }
 

@@ -4,7 +4,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Poll};
+use super::super::waiting::{self, Care, Glances, Poll};
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -124,11 +124,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// wait for a successor; each call reports the death anew, at the latest after 100 ms.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_for_message(wait, None)?;
+            self.wait_on(&mut glances, wait, None)?;
         }
     }
 
@@ -138,11 +139,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// Also [`PopError::TimedOut`].
     #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
+        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_for_message(wait, Some(deadline))?;
+            self.wait_on(&mut glances, wait, Some(deadline))?;
         }
     }
 
@@ -186,8 +188,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
+        let mut glances = Glances::new();
         while !self.take_into(out) {
-            self.wait_for_message(wait, None)?;
+            self.wait_on(&mut glances, wait, None)?;
         }
         Ok(())
     }
@@ -206,8 +209,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
+        let mut glances = Glances::new();
         while !self.take_into(out) {
-            self.wait_for_message(wait, Some(deadline))?;
+            self.wait_on(&mut glances, wait, Some(deadline))?;
         }
         Ok(())
     }
@@ -250,9 +254,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// [`PopError::PeerDied`] if there is none and the producer has died.
     #[inline]
     pub fn sample(&mut self, wait: Wait) -> Result<Sample<'_, T, M>, PopError> {
-        if !self.next_is_ready() {
-            self.wait_for_message(wait, None)?;
-        }
+        self.wait_until_ready(wait, None)?;
         Ok(Sample::new(self))
     }
 
@@ -266,9 +268,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<Sample<'_, T, M>, PopError> {
-        if !self.next_is_ready() {
-            self.wait_for_message(wait, Some(deadline))?;
-        }
+        self.wait_until_ready(wait, Some(deadline))?;
         Ok(Sample::new(self))
     }
 
@@ -413,15 +413,40 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     ) -> Result<(), PopError> {
         assert!(n > 0, "a drain is of at least one message");
         self.signal.rest();
-        if !self.next_is_ready() {
-            self.wait_for_message(wait, deadline)?;
+        self.wait_until_ready(wait, deadline)
+    }
+
+    #[inline(always)]
+    fn wait_until_ready(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        let mut glances = Glances::new();
+        while !self.next_is_ready() {
+            self.wait_on(&mut glances, wait, deadline)?;
         }
         Ok(())
     }
 
+    /// After a glance in vain. `Ok` means that another one is worth while, no more.
+    #[inline(always)]
+    fn wait_on(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
+        match glances.again() {
+            true => Ok(()),
+            false => self.wait_on_slow(glances, wait, deadline),
+        }
+    }
+
     #[cold]
     #[inline(never)]
-    fn wait_for_message(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+    fn wait_on_slow(
+        &mut self,
+        glances: &mut Glances,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -431,7 +456,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
-        signal.emptied_at(head.next());
+        let at = head.next();
         let claimed = Cell::new(false);
         let mut verdict = Ok(());
         let mut end = |error| {
@@ -461,7 +486,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         };
         // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
         let died = || seat.producers() == Peer::Died && !claimed.get();
-        waiting::wait_for(wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
         verdict
     }
 }
