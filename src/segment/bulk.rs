@@ -2,17 +2,23 @@
 //!
 //! Like those of `copy.rs` they are outside the language's memory model: a stranger may be writing the same bytes.
 
-use super::processor::{LongCopy, habits};
+use super::processor::{LongCopy, MOST_DIRTIED_BYTES, habits};
 
-/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do.
+/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do. Of an `OWNED` source the
+/// lines are dirtied on the way if it is too long for that to be done afterwards; see [`MOST_DIRTIED_BYTES`].
 ///
 /// # Safety
 /// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
+/// * `src` is valid for writes as well if it is `OWNED`, and by the protocol nobody else writes it meanwhile.
 #[inline]
-pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> bool {
+pub(super) unsafe fn copy<const OWNED: bool>(dst: *mut u8, src: *const u8, len: usize) -> bool {
     match habits().long_copy {
         // SAFETY: this function's contract.
         LongCopy::OneString => unsafe { string(dst, src, len) },
+        LongCopy::Vectors if OWNED && len as u64 > MOST_DIRTIED_BYTES => {
+            // SAFETY: this function's contract; the processor has AVX, or it would not be said to do so best.
+            unsafe { dirtying_vectors(dst, src, len) }
+        }
         // SAFETY: this function's contract; the processor has AVX, or it would not be said to do so best.
         LongCopy::Vectors => unsafe { vectors(dst, src, len) },
         LongCopy::Pairs => return false,
@@ -35,6 +41,44 @@ unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
             "vmovdqu ymm1, [{src} + {at} + 32]",
             "vmovdqu [{dst} + {at}], ymm0",
             "vmovdqu [{dst} + {at} + 32], ymm1",
+            "add {at}, 64",
+            "cmp {at}, {last}",
+            "jb 2b",
+            "vmovdqu ymm0, [{src} + {last}]",
+            "vmovdqu ymm1, [{src} + {last} + 32]",
+            "vmovdqu [{dst} + {last}], ymm0",
+            "vmovdqu [{dst} + {last} + 32], ymm1",
+            "vzeroupper",
+            src = in(reg) src,
+            dst = in(reg) dst,
+            last = in(reg) len - 64,
+            at = inout(reg) 0usize => _,
+            // All of them: their upper halves are zeroed.
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
+            options(nostack)
+        )
+    };
+}
+
+/// The same, and each 32 bytes that were read are stored back where they lie: no byte changes, but the lines travel whole
+/// to whoever writes them next.
+///
+/// # Safety
+/// As for [`vectors`]; `src` is valid for writes as well, and by the protocol nobody else writes it meanwhile.
+#[inline(never)]
+unsafe fn dirtying_vectors(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes as `vectors` does, and stores to `src` what was read there.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "vmovdqu ymm0, [{src} + {at}]",
+            "vmovdqu ymm1, [{src} + {at} + 32]",
+            "vmovdqu [{dst} + {at}], ymm0",
+            "vmovdqu [{dst} + {at} + 32], ymm1",
+            "vmovdqu [{src} + {at}], ymm0",
             "add {at}, 64",
             "cmp {at}, {last}",
             "jb 2b",

@@ -263,7 +263,23 @@ impl Lane<'_> {
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
         assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
-        unsafe { copy::copy_out(bytes.as_mut_ptr(), self.payload(position), bytes.len()) };
+        unsafe {
+            copy::copy_out::<false>(bytes.as_mut_ptr(), self.payload(position), bytes.len());
+        };
+    }
+
+    /// The same for who has the slot in hand and will hand it back; see [`Lane::dirty`].
+    ///
+    /// # Panics
+    /// If `bytes` has not exactly the size of a message.
+    #[inline(always)]
+    pub(crate) fn take_into(self, position: u64, bytes: &mut [u8]) {
+        assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; consumers map it for writing, and it
+        // is this one's.
+        unsafe {
+            copy::copy_out::<true>(bytes.as_mut_ptr(), self.payload(position), bytes.len());
+        };
     }
 
     /// Copies a whole message out of the slot of `position`, as a value.
@@ -277,7 +293,7 @@ impl Lane<'_> {
         let bytes = value.as_mut_ptr().cast::<u8>();
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
         // for writes of its size.
-        unsafe { copy::copy_out(bytes, self.payload(position), size_of::<T>()) };
+        unsafe { copy::copy_out::<false>(bytes, self.payload(position), size_of::<T>()) };
         // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
         unsafe { value.assume_init() }
     }

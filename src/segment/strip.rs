@@ -158,15 +158,16 @@ impl Strip<'_> {
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
         let at = self.payload(position, bytes.len());
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
-        unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len()) };
+        unsafe { copy::copy_out_any::<false>(bytes.as_mut_ptr(), at, bytes.len()) };
     }
 
-    /// Replaces what is in `out` by the payload of `record`, whose header is at `position`, a multiple of 8.
+    /// Replaces what is in `out` by the payload of `record`, whose header is at `position`, a multiple of 8, for the consumer that
+    /// has it in hand.
     ///
     /// # Panics
     /// If the record passes the end of the ring, or its payload that of the record.
     #[inline(always)]
-    pub(crate) fn read_record(self, position: u64, record: Record, out: &mut Vec<u8>) {
+    pub(crate) fn take_record(self, position: u64, record: Record, out: &mut Vec<u8>) {
         let (len, total) = (u64::from(record.len), record.total);
         // Two comparisons, because whoever has found the record has made the first.
         assert!(
@@ -176,8 +177,8 @@ impl Strip<'_> {
         // SAFETY: the masked index and the whole record, of which the header is a part, are inside the mapping.
         let at = unsafe { self.byte(position).add(HEADER as usize) };
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
-        // the ring is a multiple of 8.
-        unsafe { self.fill(at, record.len as usize, out) };
+        // the ring is a multiple of 8; it is writable to a consumer, and its own.
+        unsafe { self.fill::<true>(at, record.len as usize, out) };
     }
 
     /// Replaces what is in `out` by `len` bytes from `position`, a multiple of 8.
@@ -188,21 +189,22 @@ impl Strip<'_> {
     pub(crate) fn read_vec(self, position: u64, len: usize, out: &mut Vec<u8>) {
         let at = self.payload(position, len);
         // SAFETY: `at` is 8-aligned, and `len` rounded up to 8 bytes are inside the mapping.
-        unsafe { self.fill(at, len, out) };
+        unsafe { self.fill::<false>(at, len, out) };
     }
 
     /// Replaces what is in `out` by the `len` bytes at `at`.
     ///
     /// # Safety
-    /// `at` is 8-aligned, and `len` rounded up to 8 bytes from it are inside the mapping.
+    /// `at` is 8-aligned, and `len` rounded up to 8 bytes from it are inside the mapping; in a writable one, and the caller's, if
+    /// they are `OWNED`.
     #[inline(always)]
-    unsafe fn fill(self, at: *mut u8, len: usize, out: &mut Vec<u8>) {
+    unsafe fn fill<const OWNED: bool>(self, at: *mut u8, len: usize, out: &mut Vec<u8>) {
         if out.capacity() < len {
             out.clear();
             out.reserve(len);
         }
         // SAFETY: by this function's contract; `out` has room for so many.
-        unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len) };
+        unsafe { copy::copy_out_any::<OWNED>(out.as_mut_ptr(), at, len) };
         // SAFETY: so many bytes were written just now.
         unsafe { out.set_len(len) };
     }
@@ -217,7 +219,7 @@ impl Strip<'_> {
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: `at` is 8-aligned, and a T's size rounded up to 8 is inside the mapping; `value` is valid for
         // writes of its size.
-        unsafe { copy::copy_out(value.as_mut_ptr().cast(), at, size_of::<T>()) };
+        unsafe { copy::copy_out::<false>(value.as_mut_ptr().cast(), at, size_of::<T>()) };
         // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
         unsafe { value.assume_init() }
     }

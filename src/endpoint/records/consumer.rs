@@ -245,7 +245,7 @@ impl<M: Trust> RecordConsumer<M> {
     fn take(&mut self, out: &mut Vec<u8>) -> Option<u16> {
         let (strip, control) = (self.view.strip(), self.view.control());
         let tag = self.head.take(&strip, control, |position, record| {
-            strip.read_record(position, record, out);
+            strip.take_record(position, record, out);
             record.tag
         })?;
         self.tell_if_due();

@@ -270,7 +270,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     pub(super) fn take_into(&mut self, out: &mut T) {
         let hands = &self.deliveries.hands;
         let lane = hands.view.lane().shaped(T::SHAPE);
-        lane.read_into(hands.run.next, out.as_mut_bytes());
+        lane.take_into(hands.run.next, out.as_mut_bytes());
         self.deliveries.release();
     }
 }

@@ -221,7 +221,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     pub(super) fn take_into(&mut self, out: &mut T) -> bool {
         let lane = self.view.lane().shaped(T::SHAPE);
         let read = |position| {
-            lane.read_into(position, out.as_mut_bytes());
+            lane.take_into(position, out.as_mut_bytes());
             lane.dirty(position);
         };
         if self.head.take(&lane, read).is_none() {
