@@ -108,6 +108,30 @@ unsafe fn long(dst: *mut u8, src: *const u8, len: usize) {
     };
 }
 
+/// Stores the first word of every line from `at` on, `lines` of them, where it lies already. A loop that the compiler does not
+/// unroll: lines are few.
+///
+/// # Safety
+/// * `at` is valid for reads and writes of `64 * lines - 56` bytes in a live mapping; `lines` is at least 1.
+#[inline(always)]
+pub(super) unsafe fn dirty(at: *mut u8, lines: usize) {
+    // SAFETY: reads and writes 8 bytes at 0, 64, ... `64 * (lines - 1)`: inside the range.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "mov {word}, [{at}]",
+            "mov [{at}], {word}",
+            "add {at}, 64",
+            "dec {lines}",
+            "jnz 2b",
+            word = out(reg) _,
+            at = inout(reg) at => _,
+            lines = inout(reg) lines => _,
+            options(nostack)
+        )
+    };
+}
+
 /// Stores zeroes over `len` bytes, one of [`LENGTHS`] and a multiple of 8. No word is ever half of zeroes.
 ///
 /// # Safety

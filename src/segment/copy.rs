@@ -218,6 +218,12 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
 /// * By the protocol nobody else writes the words meanwhile.
 #[inline(always)]
 pub(super) unsafe fn dirty(at: *mut u8, lines: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if lines > 0 {
+        // SAFETY: this function's contract, and at least one line.
+        unsafe { blocks::dirty(at, lines) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
     for i in 0..lines {
         // SAFETY: in the mapping and aligned by this function's contract.
         let word = unsafe { word(at.add(i * LINE)) };

@@ -31,6 +31,8 @@ pub(crate) struct Bytes {
     first: NonNull<u8>,
     /// Turns a position into the offset of its word.
     mask: u64,
+    /// How many there are.
+    capacity: u64,
     /// How far ahead lines are asked for; 0 in rings too small for it.
     ahead: u64,
     /// Up to how many bytes of a record the consumer dirties.
@@ -51,6 +53,7 @@ impl Data for Bytes {
         Self {
             first,
             mask: (geometry.capacity - 1) & !7,
+            capacity: geometry.capacity,
             ahead: if large { PREFETCH_BYTES } else { 0 },
             dirtied: if habits().dirties {
                 MOST_DIRTIED_BYTES
@@ -76,7 +79,7 @@ impl Strip<'_> {
     /// Size of the ring in bytes.
     #[inline(always)]
     pub(crate) fn capacity_bytes(self) -> u64 {
-        self.bytes.mask + 8
+        self.bytes.capacity
     }
 
     /// The first byte of the word of `position`.
