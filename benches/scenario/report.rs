@@ -108,6 +108,10 @@ pub struct EngineFigures {
     pub rtt_ns: Option<f64>,
     /// Lower and upper quartile of the above.
     pub rtt_quartiles_ns: Option<[f64; 2]>,
+    /// Median round trip over the floor around the same slice. Two cores that are near can be so in more than one way, so this
+    /// is not the quotient of the medians.
+    #[serde(default)]
+    pub rtt_over_floor: Option<f64>,
     /// Median one-way time of an open loop.
     pub p50_ns: Option<f64>,
     /// 99th percentile of the one-way time of an open loop.
@@ -134,6 +138,15 @@ pub fn quartiles(summary: Option<Summary>) -> Option<[f64; 2]> {
     summary.map(|s| [s.q1, s.q3])
 }
 
+impl EngineFigures {
+    /// The round trip over the floor: that around the same slices, or else `floor_rtt_ns`.
+    pub fn rtt_over_floor(&self, floor_rtt_ns: Option<f64>) -> Option<f64> {
+        let quotient = self.rtt_ns.zip(floor_rtt_ns);
+        self.rtt_over_floor
+            .or(quotient.map(|(rtt, floor)| rtt / floor))
+    }
+}
+
 impl Workload {
     /// Fills in the ratios from the engines' medians and the floor. A ratio that lacks a side stays `None`.
     pub fn compare(&mut self, floor_rtt_ns: Option<f64>) {
@@ -151,7 +164,7 @@ impl Workload {
             engine.ours = Some(Ratios {
                 over_best_peer_throughput: over(engine.throughput_msgs_per_s, best_rate),
                 over_best_rust_peer_throughput: over(engine.throughput_msgs_per_s, best_rust_rate),
-                over_floor_rtt: over(engine.rtt_ns, floor_rtt_ns),
+                over_floor_rtt: engine.rtt_over_floor(floor_rtt_ns),
                 best_peer_over_rtt: over(best_rtt, engine.rtt_ns),
             });
         }
@@ -180,6 +193,7 @@ mod tests {
             messages_per_round: None,
             rtt_ns: rtt,
             rtt_quartiles_ns: None,
+            rtt_over_floor: None,
             p50_ns: None,
             p99_ns: None,
             ours: None,

@@ -72,6 +72,8 @@ pub struct Figures {
     pub messages: Vec<f64>,
     /// Round trips, ns, slice by slice; empty where the traffic has none.
     pub rtt_ns: Vec<f64>,
+    /// The same over the floor around the slice.
+    pub rtt_over_floor: Vec<f64>,
 }
 
 /// All rounds of one class.
@@ -263,8 +265,15 @@ impl<'a, W: Traffic> Session<'a, W> {
                 let count = turn.plans.trips.count as f64;
                 if let Some(class) = self.class_of(slice, class) {
                     touched.insert(class);
+                    let rtt_ns = slice.ns as f64 / count;
                     let figures = self.figures(class, traffic, place);
-                    figures.rtt_ns.push(slice.ns as f64 / count);
+                    figures.rtt_ns.push(rtt_ns);
+                    let floor = slice
+                        .floors_ns
+                        .map(|[before, after]| (before + after) / 2.0);
+                    figures
+                        .rtt_over_floor
+                        .extend(floor.map(|floor| rtt_ns / floor));
                 }
             }
         }

@@ -118,6 +118,7 @@ fn engine_figures(traits: &Traits, figures: &Figures) -> EngineFigures {
         messages_per_round: Summary::of(&figures.messages).map(|s| s.median),
         rtt_ns: rtt.map(|s| s.median),
         rtt_quartiles_ns: quartiles(rtt),
+        rtt_over_floor: Summary::of(&figures.rtt_over_floor).map(|s| s.median),
         p50_ns: None,
         p99_ns: None,
         ours: None,

@@ -160,7 +160,7 @@ fn ratios_line(out: &mut String, name: &str, ratios: &Ratios) {
 }
 
 fn engine_line(out: &mut String, engine: &EngineFigures, floor: Option<f64>) {
-    let over_floor = engine.rtt_ns.zip(floor).map(|(rtt, floor)| rtt / floor);
+    let over_floor = engine.rtt_over_floor(floor);
     line(
         out,
         &format!(
