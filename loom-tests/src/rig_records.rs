@@ -82,8 +82,14 @@ impl Words for Bytes {
 }
 
 impl Cells for Bytes {
-    // No byte changes.
-    fn dirty(&self, _: u64, _: u64) {}
+    // No byte changes, but nobody else may use them meanwhile.
+    fn dirty(&self, position: u64, bytes: u64) {
+        for i in 1..bytes / 8 {
+            let cell = &self.watched[self.index(position.wrapping_add(8 * i))].0;
+            // SAFETY: the pointer is to a live cell; loom ends the model if the access is not exclusive.
+            cell.with_mut(|p| unsafe { *p = std::hint::black_box(*p) });
+        }
+    }
 
     fn wipe(&self, position: u64, bytes: u64, step: u64) {
         let words = self.index(position) as u64 + bytes / 8;

@@ -100,7 +100,7 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 pub(super) struct Glances {
     /// Until the next poll.
     left: u32,
-    /// Polls so far, at most `YOUNG`.
+    /// Polls so far; one more than `YOUNG` after the first long wait.
     polls: u32,
 }
 
@@ -133,7 +133,12 @@ pub(super) fn poll_or_wait(
     peer_died: impl Fn() -> bool,
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
-    if glances.polls == YOUNG {
+    if glances.polls >= YOUNG {
+        // A lying peer may take back what a poll has seen, again and again. The deadline holds all the same.
+        if glances.polls > YOUNG && deadline.is_some_and(|at| at <= Instant::now()) {
+            return Err(Stopped::TimedOut);
+        }
+        glances.polls = YOUNG + 1;
         return go_on(1, wait, deadline, signal, peer_died, poll);
     }
     glances.polls += 1;

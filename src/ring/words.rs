@@ -19,8 +19,8 @@ pub(crate) trait Cells: Words {
     /// ring.
     fn wipe(&self, position: u64, bytes: u64, step: u64);
 
-    /// For the `bytes` bytes from `position`, which the caller has read and is about to give away, and which begin with a header
-    /// that it has written and do not pass the end of the ring: may write the lines without a header as well. Changes no byte.
+    /// May write the lines without a header among the `bytes` bytes from `position`, where they were read or are padding. Changes
+    /// no byte. They are the caller's, which is about to give them away; they do not pass the end of the ring.
     fn dirty(&self, position: u64, bytes: u64);
 
     /// Bytes from `position` to the end of the ring.

@@ -2,20 +2,20 @@
 //!
 //! Like those of `copy.rs` they are outside the language's memory model: a stranger may be writing the same bytes.
 
-use super::processor::{LongCopy, MOST_DIRTIED_BYTES, habits};
+use super::processor::{DIRTIED_LATER, LongCopy, habits};
 
-/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do. Of an `OWNED` source the
-/// lines are dirtied on the way if it is too long for that to be done afterwards; see [`MOST_DIRTIED_BYTES`].
+/// Copies `len` bytes as the processor does it best. `false` if that is by pairs, which is the caller's to do. Of a source that is
+/// `owned` the lines are dirtied on the way if it is too long for that to be done afterwards; see [`DIRTIED_LATER`].
 ///
 /// # Safety
 /// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
-/// * `src` is valid for writes as well if it is `OWNED`, and by the protocol nobody else writes it meanwhile.
+/// * `src` is valid for writes as well if it is `owned`, and by the protocol nobody else writes it meanwhile.
 #[inline]
-pub(super) unsafe fn copy<const OWNED: bool>(dst: *mut u8, src: *const u8, len: usize) -> bool {
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, owned: bool) -> bool {
     match habits().long_copy {
         // SAFETY: this function's contract.
         LongCopy::OneString => unsafe { string(dst, src, len) },
-        LongCopy::Vectors if OWNED && len as u64 > MOST_DIRTIED_BYTES => {
+        LongCopy::Vectors if owned && len > DIRTIED_LATER => {
             // SAFETY: this function's contract; the processor has AVX, or it would not be said to do so best.
             unsafe { dirtying_vectors(dst, src, len) }
         }
@@ -63,8 +63,8 @@ unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
     };
 }
 
-/// The same, and each 32 bytes that were read are stored back where they lie: no byte changes, but the lines travel whole
-/// to whoever writes them next.
+/// The same, and of every line something is stored back where it lies: no byte changes, but the lines travel whole to
+/// whoever writes them next.
 ///
 /// # Safety
 /// As for [`vectors`]; `src` is valid for writes as well, and by the protocol nobody else writes it meanwhile.
@@ -86,6 +86,7 @@ unsafe fn dirtying_vectors(dst: *mut u8, src: *const u8, len: usize) {
             "vmovdqu ymm1, [{src} + {last} + 32]",
             "vmovdqu [{dst} + {last}], ymm0",
             "vmovdqu [{dst} + {last} + 32], ymm1",
+            "vmovdqu [{src} + {last} + 32], ymm1",
             "vzeroupper",
             src = in(reg) src,
             dst = in(reg) dst,
@@ -135,4 +136,31 @@ pub(super) unsafe fn wipe(dst: *mut u8, len: usize) {
             options(nostack, preserves_flags)
         )
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_dirty_change_no_byte_where_they_read() {
+        if !std::arch::is_x86_feature_detected!("avx") {
+            return;
+        }
+        for offset in [0, 8, 40] {
+            for len in (64..200).chain([4097, 4160, 8192 + 3]) {
+                let before: Vec<u8> = (0..offset + len + 64)
+                    .map(|i| (i * 7 + i / 256) as u8)
+                    .collect();
+                let mut shared = before.clone();
+                let mut out = vec![0; len + 1];
+                // SAFETY: `len` bytes are there behind `offset`; nobody else has either vector.
+                unsafe {
+                    dirtying_vectors(out.as_mut_ptr(), shared.as_mut_ptr().add(offset), len);
+                }
+                assert_eq!((&out[..len], out[len]), (&before[offset..][..len], 0));
+                assert_eq!(shared, before);
+            }
+        }
+    }
 }

@@ -63,7 +63,7 @@ macro_rules! first_pairs {
 pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract.
-    if len > BULK && unsafe { bulk::copy::<false>(dst, src, len) } {
+    if len > BULK && unsafe { bulk::copy(dst, src, len, false) } {
         return;
     }
     #[cfg(target_arch = "x86_64")]
@@ -93,18 +93,18 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
 }
 
 /// Copies `len` bytes from shared memory into private memory. Stores there are the compiler's own, so that a value
-/// that is handed on need not be stored and copied once more. `OWNED` says that the bytes at `src` are the caller's until it
-/// gives them away: lines of long ones may be dirtied.
+/// that is handed on need not be stored and copied once more. Bytes that are `owned`, the caller's until it gives them
+/// away, may be dirtied.
 ///
 /// # Safety
-/// * `src` is 8-aligned, and `len` rounded up to 8 bytes from it lie in a live mapping; a writable one if they are `OWNED`,
+/// * `src` is 8-aligned, and `len` rounded up to 8 bytes from it lie in a live mapping; a writable one if they are `owned`,
 ///   and by the protocol nobody else writes them meanwhile.
 /// * `dst` is valid for writes of `len` bytes.
 #[inline(always)]
-pub(super) unsafe fn copy_out<const OWNED: bool>(dst: *mut u8, src: *mut u8, len: usize) {
+pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize, owned: bool) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: both ranges are valid for `len` bytes, more than 64, by this function's contract, which has the rest as well.
-    if len > BULK && unsafe { bulk::copy::<OWNED>(dst, src, len) } {
+    if len > BULK && unsafe { bulk::copy(dst, src, len, owned) } {
         return;
     }
     let mut at = first_pairs!(pair_out(dst, src), len, 0 16 32 48);
@@ -152,7 +152,7 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 /// As for [`copy_out`].
 #[inline(always)]
-pub(super) unsafe fn copy_out_any<const OWNED: bool>(dst: *mut u8, src: *mut u8, len: usize) {
+pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize, owned: bool) {
     #[cfg(target_arch = "x86_64")]
     if blocks::LENGTHS.contains(&len) {
         // SAFETY: both ranges are valid for `len` bytes by this function's contract.
@@ -160,7 +160,7 @@ pub(super) unsafe fn copy_out_any<const OWNED: bool>(dst: *mut u8, src: *mut u8,
         return;
     }
     // SAFETY: this function's contract is that of `copy_out`.
-    unsafe { apart_out::<OWNED>(dst, src, len) };
+    unsafe { apart_out(dst, src, len, owned) };
 }
 
 /// [`copy_in`] as a call: what is seldom needed must not take registers from what is.
@@ -178,9 +178,9 @@ unsafe fn apart_in(dst: *mut u8, src: *const u8, len: usize) {
 /// # Safety
 /// As for [`copy_out`].
 #[inline(never)]
-unsafe fn apart_out<const OWNED: bool>(dst: *mut u8, src: *mut u8, len: usize) {
+unsafe fn apart_out(dst: *mut u8, src: *mut u8, len: usize, owned: bool) {
     // SAFETY: this function's contract is that of `copy_out`.
-    unsafe { copy_out::<OWNED>(dst, src, len) };
+    unsafe { copy_out(dst, src, len, owned) };
 }
 
 /// Stores zeroes over `len` bytes, a multiple of 8.
@@ -279,10 +279,11 @@ pub(super) unsafe fn copy_out_at(dst: &mut [u8], src: *mut u8, offset: usize) {
     // SAFETY: `offset + done` is a multiple of 8 unless nothing is left; the rest of `dst` is inside by the
     // contract.
     unsafe {
-        copy_out::<false>(
+        copy_out(
             dst.as_mut_ptr().add(done),
             src.add(offset + done),
             dst.len() - done,
+            false,
         )
     };
 }
@@ -385,7 +386,7 @@ mod tests {
             // SAFETY: `shared` has room for `len` rounded up, and is 8-aligned.
             unsafe { copy_in(base, data.as_ptr(), len) };
             // SAFETY: as above; `out` has `len` bytes.
-            unsafe { copy_out::<false>(out.as_mut_ptr(), base, len) };
+            unsafe { copy_out(out.as_mut_ptr(), base, len, false) };
             assert_eq!(out, data);
             assert_eq!(
                 shared[len.div_ceil(8)],
@@ -417,7 +418,7 @@ mod tests {
 
     #[test]
     fn copies_of_any_length_are_the_same_bytes_and_touch_no_others() {
-        for len in (0..BULK + 2).chain([4096]) {
+        for len in (0..BULK + 2).chain([4096, 4097, 10_000]) {
             let data: Vec<u8> = (0..len).map(|i| (i * 11 + 3) as u8).collect();
             let mut shared = words(len / 8 + 2);
             let mut out = vec![0; len + 1];
@@ -425,8 +426,10 @@ mod tests {
             // SAFETY: `shared` has room for `len` rounded up, and is 8-aligned.
             unsafe { copy_in_any(base, data.as_ptr(), len) };
             // SAFETY: as above; `out` has more than `len` bytes.
-            unsafe { copy_out_any::<true>(out.as_mut_ptr(), base, len) };
+            unsafe { copy_out_any(out.as_mut_ptr(), base, len, true) };
             assert_eq!((&out[..len], out[len]), (&data[..], 0));
+            let bytes: Vec<u8> = shared.iter().flat_map(|w| w.to_ne_bytes()).collect();
+            assert_eq!(bytes[..len], data[..], "what was read has changed");
             assert_eq!(shared[len.div_ceil(8)], 0x5555_5555_5555_5555);
         }
     }

@@ -226,7 +226,8 @@ impl Lane<'_> {
         }
     }
 
-    /// Dirties the lines of the slot of `position` which its word is not in, for whoever has read it and hands it back.
+    /// Dirties the lines of the slot of `position` which its word is not in, for the consumer that has it in hand and is about to
+    /// hand it back, unless they are too many.
     #[inline(always)]
     pub(crate) fn dirty(self, position: u64) {
         let stride = self.slots.shape.stride;
@@ -264,11 +265,16 @@ impl Lane<'_> {
         assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
         unsafe {
-            copy::copy_out::<false>(bytes.as_mut_ptr(), self.payload(position), bytes.len());
+            copy::copy_out(
+                bytes.as_mut_ptr(),
+                self.payload(position),
+                bytes.len(),
+                false,
+            );
         };
     }
 
-    /// The same for who has the slot in hand and will hand it back; see [`Lane::dirty`].
+    /// The same for the consumer that has the slot in hand: of long messages the lines are dirtied on the way.
     ///
     /// # Panics
     /// If `bytes` has not exactly the size of a message.
@@ -278,7 +284,12 @@ impl Lane<'_> {
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; consumers map it for writing, and it
         // is this one's.
         unsafe {
-            copy::copy_out::<true>(bytes.as_mut_ptr(), self.payload(position), bytes.len());
+            copy::copy_out(
+                bytes.as_mut_ptr(),
+                self.payload(position),
+                bytes.len(),
+                true,
+            );
         };
     }
 
@@ -293,7 +304,7 @@ impl Lane<'_> {
         let bytes = value.as_mut_ptr().cast::<u8>();
         // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; `value` is valid
         // for writes of its size.
-        unsafe { copy::copy_out::<false>(bytes, self.payload(position), size_of::<T>()) };
+        unsafe { copy::copy_out(bytes, self.payload(position), size_of::<T>(), false) };
         // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
         unsafe { value.assume_init() }
     }

@@ -1,8 +1,8 @@
 //! What the processor is good at, as far as moving lines of memory between cores goes.
 //!
-//! Nothing here changes what is in memory: it decides how far ahead lines are asked for, and by which instructions long
-//! messages are copied. Each process decides for itself. The numbers are measured, not derived; see "Prefetch" and
-//! "Copies" in ARCHITECTURE.md.
+//! Nothing here changes what is in memory: it decides how far ahead lines are asked for, by which instructions long
+//! messages are copied, and whether consumers dirty the lines they have read. Each process decides for itself. The numbers
+//! are measured, not derived; see "Prefetch", "Copies" and "Every line that was read is written" in ARCHITECTURE.md.
 
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
@@ -52,8 +52,12 @@ const ALL: [Habits; 3] = [
     },
 ];
 
-/// Slots and records of more bytes are not made dirty: what that costs near, it no longer gains far.
+/// Slots and records of up to so many bytes are dirtied when they are handed back; payloads of more than [`DIRTIED_LATER`] bytes
+/// by the copy that takes them out, for a second pass would cost too much.
 pub(super) const MOST_DIRTIED_BYTES: u64 = 4160;
+/// Every slot or record with a longer payload may be of more than [`MOST_DIRTIED_BYTES`]; with a shorter one, none is.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(super) const DIRTIED_LATER: usize = MOST_DIRTIED_BYTES as usize - 64;
 
 /// Those of this machine's processor.
 #[inline]

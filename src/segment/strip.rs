@@ -8,6 +8,7 @@ use super::copy;
 use super::processor::{MOST_DIRTIED_BYTES, habits};
 use super::view::{Data, View, prefetch_for_write};
 use crate::layout::geometry::Geometry;
+use crate::layout::header;
 use crate::layout::record::{HEADER, Record};
 use crate::ring::words::{Cells, Words};
 use crate::sync::AtomicU64;
@@ -35,7 +36,7 @@ pub(crate) struct Bytes {
     capacity: u64,
     /// How far ahead lines are asked for; 0 in rings too small for it.
     ahead: u64,
-    /// Up to how many bytes of a record the consumer dirties.
+    /// Up to how many bytes of a record the consumer dirties when it hands them back; 0 if it never does.
     dirtied: u64,
 }
 
@@ -55,10 +56,10 @@ impl Data for Bytes {
             mask: (geometry.capacity - 1) & !7,
             capacity: geometry.capacity,
             ahead: if large { PREFETCH_BYTES } else { 0 },
-            dirtied: if habits().dirties {
-                MOST_DIRTIED_BYTES
-            } else {
-                0
+            // Where many produce, the consumer wipes.
+            dirtied: match habits().dirties && geometry.kind != header::KIND_MPSC {
+                true => MOST_DIRTIED_BYTES,
+                false => 0,
             },
         }
     }
@@ -161,7 +162,7 @@ impl Strip<'_> {
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
         let at = self.payload(position, bytes.len());
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
-        unsafe { copy::copy_out_any::<false>(bytes.as_mut_ptr(), at, bytes.len()) };
+        unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len(), false) };
     }
 
     /// Replaces what is in `out` by the payload of `record`, whose header is at `position`, a multiple of 8, for the consumer that
@@ -181,7 +182,7 @@ impl Strip<'_> {
         let at = unsafe { self.byte(position).add(HEADER as usize) };
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
         // the ring is a multiple of 8; it is writable to a consumer, and its own.
-        unsafe { self.fill::<true>(at, record.len as usize, out) };
+        unsafe { self.fill(at, record.len as usize, out, self.bytes.dirtied > 0) };
     }
 
     /// Replaces what is in `out` by `len` bytes from `position`, a multiple of 8.
@@ -192,22 +193,22 @@ impl Strip<'_> {
     pub(crate) fn read_vec(self, position: u64, len: usize, out: &mut Vec<u8>) {
         let at = self.payload(position, len);
         // SAFETY: `at` is 8-aligned, and `len` rounded up to 8 bytes are inside the mapping.
-        unsafe { self.fill::<false>(at, len, out) };
+        unsafe { self.fill(at, len, out, false) };
     }
 
     /// Replaces what is in `out` by the `len` bytes at `at`.
     ///
     /// # Safety
     /// `at` is 8-aligned, and `len` rounded up to 8 bytes from it are inside the mapping; in a writable one, and the caller's, if
-    /// they are `OWNED`.
+    /// they are `owned`.
     #[inline(always)]
-    unsafe fn fill<const OWNED: bool>(self, at: *mut u8, len: usize, out: &mut Vec<u8>) {
+    unsafe fn fill(self, at: *mut u8, len: usize, out: &mut Vec<u8>, owned: bool) {
         if out.capacity() < len {
             out.clear();
             out.reserve(len);
         }
         // SAFETY: by this function's contract; `out` has room for so many.
-        unsafe { copy::copy_out_any::<OWNED>(out.as_mut_ptr(), at, len) };
+        unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len, owned) };
         // SAFETY: so many bytes were written just now.
         unsafe { out.set_len(len) };
     }
@@ -222,7 +223,7 @@ impl Strip<'_> {
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: `at` is 8-aligned, and a T's size rounded up to 8 is inside the mapping; `value` is valid for
         // writes of its size.
-        unsafe { copy::copy_out::<false>(value.as_mut_ptr().cast(), at, size_of::<T>()) };
+        unsafe { copy::copy_out(value.as_mut_ptr().cast(), at, size_of::<T>(), false) };
         // SAFETY: every byte was written, and T is valid for all bit patterns (FromBytes).
         unsafe { value.assume_init() }
     }

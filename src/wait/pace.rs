@@ -15,7 +15,7 @@ const PAUSES: u64 = 16;
 
 /// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
 const ROOM_A_PAUSE: u64 = 64;
-/// A wait that is over with so many polls was none to speak of.
+/// A wait that is over with so many looks, behind the first, was none to speak of.
 pub(crate) const AT_ONCE: u32 = 4;
 
 /// What an endpoint knows of the flow of messages.
@@ -58,7 +58,7 @@ impl Pace {
         rest
     }
 
-    /// To be told that the wait is not over with [`AT_ONCE`] polls.
+    /// To be told that the wait is not over with [`AT_ONCE`] looks.
     pub(crate) fn waits_on(&mut self) {
         self.flows = false;
     }
