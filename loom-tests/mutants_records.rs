@@ -32,6 +32,10 @@ const RECORDS_WIPED: (&str, &str) = (
     "records_full",
     "the_head_hands_back_only_records_that_were_read",
 );
+const RECORDS_OWNED: (&str, &str) = (
+    "records_full",
+    "bytes_that_were_read_are_the_consumers_until_it_gives_them_back",
+);
 const RECORDS_LAG: (&str, &str) = ("records_full", "the_head_is_asked_while_the_gate_lags");
 const RECORDS_DEAD_PRODUCER: (&str, &str) = (
     "records_crash",
@@ -136,7 +140,7 @@ pub(super) const RECORDS: &[Mutant] = &[
     mutant("dirtied_after_the_bytes_were_given_back", "order", (RECORDS_HEAD, "fn pass("),
         &[("cells.dirty(from, total);", ""),
           ("control.head.0.wiped.store(next, Release);",
-           "control.head.0.wiped.store(next, Release); cells.dirty(from, total);")], RECORDS_WIPED, RACE),
+           "control.head.0.wiped.store(next, Release); cells.dirty(from, total);")], RECORDS_OWNED, RACE),
     mutant("record_refill_wiped_relaxed", "Z1", (RECORDS_ONE, "fn refill("),
         &[("wiped.load(Acquire)", "wiped.load(Relaxed)")], RECORDS_WIPED, RACE),
     mutant("record_refill_gate_relaxed", "G1", (RECORDS_ONE, "fn refill("),

@@ -116,6 +116,7 @@ models! {
     records_full {
         the_gate_hands_back_only_records_that_were_read
         the_head_hands_back_only_records_that_were_read
+        bytes_that_were_read_are_the_consumers_until_it_gives_them_back
         the_head_is_asked_while_the_gate_lags
         a_producer_ahead_of_the_gate_keeps_its_records_in_order
     }

@@ -55,6 +55,38 @@ pub fn the_head_hands_back_only_records_that_were_read() {
     handed_back(Exactly::Yes);
 }
 
+/// Exhaustive. The consumer may write the bytes of a record that it has read until it gives them back. It takes one of a
+/// full ring; the producer's second record lies over it.
+pub fn bytes_that_were_read_are_the_consumers_until_it_gives_them_back() {
+    let outcomes = Outcomes::new();
+    let seen = outcomes.clone();
+    exhaustive(move || {
+        let rig = Rig::with_dirt(64, 0);
+        let mut consumer = rig.consumer();
+        let mut producer = rig.producer();
+        for (len, tag) in [(16, 0), (24, 1)] {
+            assert_eq!(producer.try_push(Exactly::No, len, tag), Pushed::Done);
+        }
+        assert_eq!(producer.try_push(Exactly::Yes, 0, 2), Pushed::Full);
+        let reader = loom::thread::spawn(move || {
+            assert_eq!(consumer.try_pop(), Popped::Tag(0));
+            consumer
+        });
+        let mut pushed = 0;
+        for len in [0, 8] {
+            let end = producer.try_push(Exactly::Yes, len, 2 + pushed);
+            pushed += u16::from(end == Pushed::Done);
+        }
+        let mut consumer = reader.join().expect("the consumer ends");
+        for tag in 1..2 + pushed {
+            assert_eq!(consumer.try_pop(), Popped::Tag(tag));
+        }
+        assert_eq!(consumer.try_pop(), Popped::Empty);
+        seen.saw(pushed);
+    });
+    outcomes.are([0, 1, 2]);
+}
+
 /// One thread, for starts across the wrap. The consumer has taken a record and its gate does not say so: a producer
 /// that looks at the gate finds the ring full, one that looks exactly finds just the room there is. Then it is ahead
 /// of the gate, and does not take that for a lie.
