@@ -22,6 +22,7 @@ pub fn report<W: Traffic>(
         placements: outcome
             .by_class
             .iter()
+            .filter(|(_, filed)| !filed.rounds.is_empty())
             .map(|(&class, filed)| placement(class, filed, outcome, engines))
             .collect(),
     }

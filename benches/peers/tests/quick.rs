@@ -47,21 +47,20 @@ fn records<'a>(placement: &'a Value, class: &str, producers: u64) -> Vec<&'a Val
 #[test]
 fn every_engine_passes_its_checks_and_the_json_is_one_object_with_null_for_what_was_not_measured() {
     let (names, report) = names_and_report(&["--element", "slots", "--payload", "56"]);
+    all_measured(&names, &report);
     for placement in placements(&report) {
         assert!(placement["floor_rtt_ns"].as_f64() > Some(0.0));
-        let workloads = placement["workloads"].as_array().unwrap();
-        for name in &names {
-            let engine = workloads
-                .iter()
-                .flat_map(engines)
-                .find(|e| e["name"] == **name)
-                .expect("every engine is reported");
-            assert!(engine["throughput_msgs_per_s"].as_f64() > Some(0.0));
-            assert!(engine["rtt_ns"].as_f64() > Some(0.0));
+    }
+    for workload in workloads(&report) {
+        assert!(workload["payload"].is_null());
+        assert_eq!(workload["element"], "slots");
+        for engine in engines(workload) {
             assert!(engine["p50_ns"].is_null());
         }
-        assert!(workloads[0]["payload"].is_null());
-        assert_eq!(workloads[0]["element"], "slots");
+    }
+    for name in &names {
+        let answered = |e: &Value| e["name"] == **name && e["rtt_ns"].as_f64() > Some(0.0);
+        assert!(workloads(&report).flat_map(engines).any(answered), "{name}");
     }
 }
 
@@ -82,11 +81,11 @@ fn every_engine_for_records_passes_its_checks_from_one_producer_and_from_four() 
             let expected = !(only_one && producers == 4 || only_several && producers == 1);
             assert_eq!(engines.peek().is_some(), expected, "{name}, {producers}");
             for engine in engines {
-                assert!(engine["throughput_msgs_per_s"].as_f64() > Some(0.0));
-                assert_eq!(engine["rtt_ns"].is_null(), producers == 4);
+                assert!(engine["rtt_ns"].is_null() || producers == 1);
             }
         }
     }
+    all_measured(&names, &report);
     let workload = &all[0]["workloads"][0];
     assert_eq!(workload["element"], "records");
     assert_eq!(workload["payload_bytes"], 112);
@@ -99,17 +98,19 @@ fn workloads(report: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|placement| placement["workloads"].as_array().unwrap())
 }
 
-/// Every engine measured something wherever it is listed, and every engine is listed somewhere.
+/// Every engine measured something wherever it is listed, and its rate somewhere: a class may have been seen during its
+/// round trips alone.
 fn all_measured(names: &[String], report: &Value) {
+    let rate = |engine: &Value| engine["throughput_msgs_per_s"].as_f64() > Some(0.0);
     for engine in workloads(report).flat_map(engines) {
-        let rate = engine["throughput_msgs_per_s"].as_f64();
-        assert!(rate > Some(0.0), "{engine}");
+        let answers = engine["rtt_ns"].as_f64() > Some(0.0);
+        assert!(rate(engine) || answers, "{engine}");
     }
     for name in names {
-        let listed = |e: &Value| e["name"] == **name;
+        let measured = |e: &Value| e["name"] == **name && rate(e);
         assert!(
-            workloads(report).flat_map(engines).any(listed),
-            "{name} is not listed"
+            workloads(report).flat_map(engines).any(measured),
+            "{name} has no rate"
         );
     }
 }
@@ -133,7 +134,7 @@ fn every_engine_for_broadcasts_delivers_every_message_to_every_reader() {
     for workload in workloads(&report) {
         let pair = workload["consumers"] == 1 && workload["batch"] == 1;
         for engine in engines(workload) {
-            assert_eq!(engine["rtt_ns"].is_null(), !pair);
+            assert!(engine["rtt_ns"].is_null() || pair);
         }
     }
 }
