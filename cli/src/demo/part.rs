@@ -40,11 +40,13 @@ fn failed(message: impl std::fmt::Display) -> Failure {
 fn publish(args: &DemoPartArgs) -> Result<(), Failure> {
     let ring = annulus::broadcast_records(&args.feed).open()?;
     let mut tx = ring.producer()?;
+    let orders = annulus::mpsc_records(&args.orders).open()?;
     let give_up = Instant::now() + PATIENCE;
     loop {
-        let status = ring.status()?;
+        // A strategy comes to the orders once it has joined the feed.
+        let status = orders.status()?;
         let alive = |end: &&annulus::End| end.state == Peer::Alive;
-        if status.consumers.iter().filter(alive).count() >= STRATEGIES {
+        if status.producers.iter().filter(alive).count() >= STRATEGIES {
             break;
         }
         if Instant::now() > give_up {
@@ -107,18 +109,18 @@ impl Desk {
 
 /// Reads market data until the publisher closes, and sends an order now and then.
 fn trade(args: &DemoPartArgs) -> Result<(), Failure> {
-    let orders = annulus::mpsc_records(&args.orders).open()?;
-    let mut desk = Desk {
-        tx: orders.producer()?,
-        strategy: u64::from(std::process::id()),
-        sent: 0,
-    };
     let feed = annulus::broadcast_records(&args.feed).open()?;
     let joined = match args.role {
         DemoRole::Lossless => feed.lossless_reader(Join::Newest),
         _ => feed.reader(Join::Newest),
     };
     let mut rx: RecordReader = joined.map_err(failed)?;
+    let orders = annulus::mpsc_records(&args.orders).open()?;
+    let mut desk = Desk {
+        tx: orders.producer()?,
+        strategy: u64::from(std::process::id()),
+        sent: 0,
+    };
     let mut reporter = Reporter::new()?;
     let mut record = Vec::new();
     // The number of the next record; none is known before the first.
