@@ -26,21 +26,17 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, owned: bool)
     true
 }
 
-/// Moves of 32 bytes, two at a time, the last of them overlapping those before.
-///
-/// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
-/// * The processor has AVX.
-#[inline(never)]
-unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
-    // SAFETY: reads and writes at 0, 64, ... below `len - 64`, and at `len - 64`, 64 bytes each: inside both ranges.
-    unsafe {
+/// Moves of 32 bytes, two at a time, the last of them overlapping those before. What is given behind the three stands after
+/// the moves of a turn, and after the last ones.
+macro_rules! vectors {
+    ($dst:ident, $src:ident, $len:ident $(, $each:literal, $last:literal)?) => {
         core::arch::asm!(
             "2:",
             "vmovdqu ymm0, [{src} + {at}]",
             "vmovdqu ymm1, [{src} + {at} + 32]",
             "vmovdqu [{dst} + {at}], ymm0",
             "vmovdqu [{dst} + {at} + 32], ymm1",
+            $($each,)?
             "add {at}, 64",
             "cmp {at}, {last}",
             "jb 2b",
@@ -48,10 +44,11 @@ unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
             "vmovdqu ymm1, [{src} + {last} + 32]",
             "vmovdqu [{dst} + {last}], ymm0",
             "vmovdqu [{dst} + {last} + 32], ymm1",
+            $($last,)?
             "vzeroupper",
-            src = in(reg) src,
-            dst = in(reg) dst,
-            last = in(reg) len - 64,
+            src = in(reg) $src,
+            dst = in(reg) $dst,
+            last = in(reg) $len - 64,
             at = inout(reg) 0usize => _,
             // All of them: their upper halves are zeroed.
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
@@ -63,6 +60,17 @@ unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
     };
 }
 
+/// Copies by moves of 32 bytes.
+///
+/// # Safety
+/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 64; other processes may write either.
+/// * The processor has AVX.
+#[inline(never)]
+unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes at 0, 64, ... below `len - 64`, and at `len - 64`, 64 bytes each: inside both ranges.
+    unsafe { vectors!(dst, src, len) };
+}
+
 /// The same, and of every line something is stored back where it lies: no byte changes, but the lines travel whole to
 /// whoever writes them next.
 ///
@@ -72,32 +80,12 @@ unsafe fn vectors(dst: *mut u8, src: *const u8, len: usize) {
 unsafe fn dirtying_vectors(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY: reads and writes as `vectors` does, and stores to `src` what was read there.
     unsafe {
-        core::arch::asm!(
-            "2:",
-            "vmovdqu ymm0, [{src} + {at}]",
-            "vmovdqu ymm1, [{src} + {at} + 32]",
-            "vmovdqu [{dst} + {at}], ymm0",
-            "vmovdqu [{dst} + {at} + 32], ymm1",
+        vectors!(
+            dst,
+            src,
+            len,
             "vmovdqu [{src} + {at}], ymm0",
-            "add {at}, 64",
-            "cmp {at}, {last}",
-            "jb 2b",
-            "vmovdqu ymm0, [{src} + {last}]",
-            "vmovdqu ymm1, [{src} + {last} + 32]",
-            "vmovdqu [{dst} + {last}], ymm0",
-            "vmovdqu [{dst} + {last} + 32], ymm1",
-            "vmovdqu [{src} + {last} + 32], ymm1",
-            "vzeroupper",
-            src = in(reg) src,
-            dst = in(reg) dst,
-            last = in(reg) len - 64,
-            at = inout(reg) 0usize => _,
-            // All of them: their upper halves are zeroed.
-            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
-            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
-            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
-            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
-            options(nostack)
+            "vmovdqu [{src} + {last} + 32], ymm1"
         )
     };
 }

@@ -262,16 +262,7 @@ impl Lane<'_> {
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
-        assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
-        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside.
-        unsafe {
-            copy::copy_out(
-                bytes.as_mut_ptr(),
-                self.payload(position),
-                bytes.len(),
-                false,
-            );
-        };
+        self.copy_into(position, bytes, false);
     }
 
     /// The same for the consumer that has the slot in hand: of long messages the lines are dirtied on the way.
@@ -280,17 +271,16 @@ impl Lane<'_> {
     /// If `bytes` has not exactly the size of a message.
     #[inline(always)]
     pub(crate) fn take_into(self, position: u64, bytes: &mut [u8]) {
+        self.copy_into(position, bytes, true);
+    }
+
+    /// One or the other; only what is the caller's, in a mapping that it may write, is `owned`.
+    #[inline(always)]
+    fn copy_into(self, position: u64, bytes: &mut [u8], owned: bool) {
         assert!(bytes.len() == self.payload_bytes(), "{WRONG_SIZE}");
-        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; consumers map it for writing, and it
-        // is this one's.
-        unsafe {
-            copy::copy_out(
-                bytes.as_mut_ptr(),
-                self.payload(position),
-                bytes.len(),
-                true,
-            );
-        };
+        let (to, from) = (bytes.as_mut_ptr(), self.payload(position));
+        // SAFETY: the payload is 8-aligned and `payload_bytes` rounded up to 8 are inside; what is owned may be written.
+        unsafe { copy::copy_out(to, from, bytes.len(), owned) };
     }
 
     /// Copies a whole message out of the slot of `position`, as a value.
