@@ -48,147 +48,92 @@ fn popped(taken: Result<(), TryPopError>) -> bool {
     }
 }
 
-impl Tx for SharedProducer<Slot> {
-    #[inline(always)]
-    fn try_send(&mut self, message: &Slot) -> bool {
-        pushed(self.try_push(message).map(|()| 1)) == 1
-    }
+/// The sending end: the calls of both kinds of producer are the same, and no trait says so.
+macro_rules! sends {
+    ($end:ty $(, $kind:ident)?) => {
+        impl$(<$kind: SoleProducer<Item = Slot>>)? Tx for $end {
+            #[inline(always)]
+            fn try_send(&mut self, message: &Slot) -> bool {
+                pushed(self.try_push(message).map(|()| 1)) == 1
+            }
 
-    #[inline(always)]
-    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
-        pushed(self.try_push_many(messages))
-    }
+            #[inline(always)]
+            fn try_send_many(&mut self, messages: &[Slot]) -> usize {
+                pushed(self.try_push_many(messages))
+            }
 
-    #[inline(always)]
-    fn send(&mut self, message: &Slot) {
-        if let Err(error) = self.push(message, SPINS) {
-            panic!("annulus push: {error}");
+            #[inline(always)]
+            fn send(&mut self, message: &Slot) {
+                if let Err(error) = self.push(message, SPINS) {
+                    panic!("annulus push: {error}");
+                }
+            }
+
+            #[inline(always)]
+            fn send_many(&mut self, messages: &[Slot]) -> usize {
+                match self.push_many(messages, SPINS) {
+                    Ok(count) => count,
+                    Err(error) => panic!("annulus push: {error}"),
+                }
+            }
         }
-    }
-
-    #[inline(always)]
-    fn send_many(&mut self, messages: &[Slot]) -> usize {
-        match self.push_many(messages, SPINS) {
-            Ok(count) => count,
-            Err(error) => panic!("annulus push: {error}"),
-        }
-    }
+    };
 }
 
-impl<K: SoleProducer<Item = Slot>> Tx for Producer<Slot, Untrusted, K> {
-    #[inline(always)]
-    fn try_send(&mut self, message: &Slot) -> bool {
-        pushed(self.try_push(message).map(|()| 1)) == 1
-    }
+sends!(SharedProducer<Slot>);
+sends!(Producer<Slot, Untrusted, K>, K);
 
-    #[inline(always)]
-    fn try_send_many(&mut self, messages: &[Slot]) -> usize {
-        pushed(self.try_push_many(messages))
-    }
+/// The receiving end of a queue: the calls of both kinds of consumer are the same, and no trait says so.
+macro_rules! takes {
+    ($end:ty) => {
+        impl Rx for Taking<$end> {
+            #[inline(always)]
+            fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
+                let taken = popped(self.end.try_pop_into(&mut self.message));
+                if taken {
+                    take(&self.message);
+                }
+                taken
+            }
 
-    #[inline(always)]
-    fn send(&mut self, message: &Slot) {
-        if let Err(error) = self.push(message, SPINS) {
-            panic!("annulus push: {error}");
+            #[inline(always)]
+            fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+                let mut drain = self.end.drain(most);
+                let mut taken = 0;
+                while drain.next_into(&mut self.message) {
+                    take(&self.message);
+                    taken += 1;
+                }
+                taken
+            }
+
+            #[inline(always)]
+            fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+                if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
+                    panic!("annulus pop: {error}");
+                }
+                take(&self.message);
+            }
+
+            #[inline(always)]
+            fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+                let mut drain = match self.end.drain_wait(most, SPINS) {
+                    Ok(drain) => drain,
+                    Err(error) => panic!("annulus pop: {error}"),
+                };
+                let mut taken = 0;
+                while drain.next_into(&mut self.message) {
+                    take(&self.message);
+                    taken += 1;
+                }
+                taken
+            }
         }
-    }
-
-    #[inline(always)]
-    fn send_many(&mut self, messages: &[Slot]) -> usize {
-        match self.push_many(messages, SPINS) {
-            Ok(count) => count,
-            Err(error) => panic!("annulus push: {error}"),
-        }
-    }
+    };
 }
 
-impl Rx for Taking<SharedConsumer<Slot>> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
-        let taken = popped(self.end.try_pop_into(&mut self.message));
-        if taken {
-            take(&self.message);
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = self.end.drain(most);
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
-            panic!("annulus pop: {error}");
-        }
-        take(&self.message);
-    }
-
-    #[inline(always)]
-    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = match self.end.drain_wait(most, SPINS) {
-            Ok(drain) => drain,
-            Err(error) => panic!("annulus pop: {error}"),
-        };
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-}
-
-impl Rx for Taking<Consumer<Slot>> {
-    #[inline(always)]
-    fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
-        let taken = popped(self.end.try_pop_into(&mut self.message));
-        if taken {
-            take(&self.message);
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn try_receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = self.end.drain(most);
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
-            panic!("annulus pop: {error}");
-        }
-        take(&self.message);
-    }
-
-    #[inline(always)]
-    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-        let mut drain = match self.end.drain_wait(most, SPINS) {
-            Ok(drain) => drain,
-            Err(error) => panic!("annulus pop: {error}"),
-        };
-        let mut taken = 0;
-        while drain.next_into(&mut self.message) {
-            take(&self.message);
-            taken += 1;
-        }
-        taken
-    }
-}
+takes!(SharedConsumer<Slot>);
+takes!(Consumer<Slot>);
 
 /// A reader has no call for several messages.
 impl Rx for Taking<Reader<Slot>> {
