@@ -8,11 +8,11 @@
 //! looks only once per `STRIDE` lines.
 
 use std::cell::UnsafeCell;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::child;
 use super::clock::{Alarm, now_ns};
+use super::opaque::opaque;
 use super::pin::{Cpus, pin_to};
 use super::shared::{Barrier, Shared, Zeroed};
 
@@ -153,7 +153,7 @@ fn produce<const PREFETCH: bool>(
         let line = slot(page, position);
         // SAFETY: the line is empty (it lies before `credit`), so the consumer does not touch the payload until the
         // ready word below says so.
-        unsafe { *line.payload.get() = *black_box(source) };
+        unsafe { *line.payload.get() = *opaque(source) };
         line.ready.store(position + 1, Ordering::Release);
         position += 1;
     }
@@ -169,7 +169,7 @@ fn consume(page: &Page, first: u64, count: u64, pause: bool) -> Result<(), Strin
         }
         // SAFETY: the acquired ready word says the payload is complete; the producer waits for EMPTY to write again.
         let payload = unsafe { *line.payload.get() };
-        wrong |= black_box(&payload)[6] ^ 0x5555_5555_5555_5555;
+        wrong |= opaque(&payload)[6] ^ 0x5555_5555_5555_5555;
         line.ready.store(EMPTY, Ordering::Release);
     }
     match wrong {

@@ -3,9 +3,10 @@
 //! Invariants: a message is copied in full from memory the compiler knows nothing about, and exists in full in the
 //! consumer's own memory before it counts as received; a waiting side polls with one `spin_loop` per failure.
 
-use std::hint::{black_box, spin_loop};
+use std::hint::spin_loop;
 
-use super::message::{Message, differs, numbered, table};
+use super::message::{Message, differs, in_turn, numbered, table};
+use super::opaque::opaque;
 
 /// The sending end of one ring.
 pub trait Tx<const WORDS: usize> {
@@ -60,46 +61,36 @@ impl<T, R, const WORDS: usize> Duplex<T, R, WORDS> {
 impl<T: Tx<WORDS>, R: Rx<WORDS>, const WORDS: usize> End for Duplex<T, R, WORDS> {
     fn send(&mut self, count: u64) {
         let Duplex { tx, table, .. } = self;
-        let mut at = 0;
-        for _ in 0..count {
-            send_one(tx, black_box(&table[at]));
-            at = following(at, table.len());
-        }
+        in_turn(table, count, |message| send_one(tx, opaque(message)));
     }
 
     fn receive(&mut self, count: u64) -> Result<(), Damaged> {
         let Duplex { rx, table, .. } = self;
-        let mut at = 0;
         let mut wrong = 0;
-        for _ in 0..count {
-            let expected = &table[at];
+        in_turn(table, count, |expected| {
             receive_one(rx, &mut |message| {
-                wrong |= differs(black_box(message), expected)
+                wrong |= differs(opaque(message), expected)
             });
-            at = following(at, table.len());
-        }
+        });
         verdict(wrong)
     }
 
     fn ping(&mut self, count: u64) -> Result<(), Damaged> {
         let Duplex { tx, rx, table } = self;
-        let mut at = 0;
         let mut wrong = 0;
-        for _ in 0..count {
-            let expected = black_box(&table[at]);
-            send_one(tx, expected);
+        in_turn(table, count, |expected| {
+            send_one(tx, opaque(expected));
             receive_one(rx, &mut |message| {
-                wrong |= differs(black_box(message), expected)
+                wrong |= differs(opaque(message), expected)
             });
-            at = following(at, table.len());
-        }
+        });
         verdict(wrong)
     }
 
     fn echo(&mut self, count: u64) {
         let Duplex { tx, rx, .. } = self;
         for _ in 0..count {
-            receive_one(rx, &mut |message| send_one(tx, black_box(message)));
+            receive_one(rx, &mut |message| send_one(tx, opaque(message)));
         }
     }
 
@@ -134,11 +125,6 @@ fn receive_one<const WORDS: usize>(
     while !rx.try_receive(take) {
         spin_loop();
     }
-}
-
-#[inline(always)]
-fn following(at: usize, len: usize) -> usize {
-    if at + 1 == len { 0 } else { at + 1 }
 }
 
 /// `Ok` when no bit of `wrong` is set.

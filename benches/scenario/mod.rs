@@ -17,6 +17,7 @@ pub mod loops;
 pub mod machine;
 pub mod many;
 pub mod message;
+pub mod opaque;
 pub mod ours;
 pub mod pin;
 pub mod records;

@@ -1,7 +1,7 @@
 // The timed and the verifying loops for C++ queues: the same work, message for message, as ../scenario/loops.rs.
 //
 // A Queue offers `bool push(const M&)` and `bool pop(M&)`. The whole loop is here, so that push and pop are inlined.
-// Messages come from a table made by the Rust side; `opaque` is what black_box is there.
+// Messages come from a table made by the Rust side; `opaque` and `in_turn` are those there.
 
 #pragma once
 
@@ -37,6 +37,16 @@ inline std::uint64_t differs(const M &got, const M &expected) {
     return (got.words[0] ^ expected.words[0]) | (got.words[last] ^ expected.words[last]);
 }
 
+// Hands `count` entries of the table to `each`, round and round from the first.
+template <class M, class F>
+inline void in_turn(const M *table, std::size_t length, std::uint64_t count, F each) {
+    while (count > 0) {
+        const std::uint64_t lap = count < length ? count : length;
+        for (const M *entry = table; entry != table + lap; ++entry) each(*entry);
+        count -= lap;
+    }
+}
+
 template <class Q, class M>
 inline void push(Q &queue, const M &message) {
     while (!queue.push(message)) relax();
@@ -49,44 +59,36 @@ inline void pop(Q &queue, M &message) {
 
 template <class Q, class M>
 void send(Q &queue, const M *table, std::size_t length, std::uint64_t count) {
-    std::size_t at = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const M &message = table[at];
+    in_turn(table, length, count, [&](const M &message) {
         opaque(&message);
         push(queue, message);
-        if (++at == length) at = 0;
-    }
+    });
 }
 
 // Returns 0 when every message had the first and last word it should have.
 template <class Q, class M>
 std::uint64_t receive(Q &queue, const M *table, std::size_t length, std::uint64_t count) {
     std::uint64_t wrong = 0;
-    std::size_t at = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
+    in_turn(table, length, count, [&](const M &expected) {
         M message;
         pop(queue, message);
         opaque(&message);
-        wrong |= differs(message, table[at]);
-        if (++at == length) at = 0;
-    }
+        wrong |= differs(message, expected);
+    });
     return wrong;
 }
 
 template <class Q, class M>
 std::uint64_t ping(Q &out, Q &back, const M *table, std::size_t length, std::uint64_t count) {
     std::uint64_t wrong = 0;
-    std::size_t at = 0;
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const M &message = table[at];
+    in_turn(table, length, count, [&](const M &message) {
         opaque(&message);
         push(out, message);
         M answer;
         pop(back, answer);
         opaque(&answer);
         wrong |= differs(answer, message);
-        if (++at == length) at = 0;
-    }
+    });
     return wrong;
 }
 

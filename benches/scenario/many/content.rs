@@ -56,6 +56,11 @@ pub fn table(producer: u32) -> Box<[Slot]> {
         .collect()
 }
 
+/// One round of a table.
+pub fn lap(table: &[Slot]) -> &[Slot] {
+    &table[..TABLE as usize]
+}
+
 /// The place in a table that is `steps`, at most `MOST_BATCH`, behind `at`.
 #[inline(always)]
 pub const fn onward(at: usize, steps: usize) -> usize {
@@ -71,7 +76,7 @@ pub const fn onward(at: usize, steps: usize) -> usize {
 pub fn sum_of(producer: u32, count: u64) -> u64 {
     let table = table(producer);
     let sum = |of: &[Slot]| of.iter().fold(0u64, |sum, slot| sum.wrapping_add(slot[0]));
-    let round = sum(&table[..TABLE as usize]);
+    let round = sum(lap(&table));
     let rest = sum(&table[..(count % TABLE) as usize]);
     round.wrapping_mul(count / TABLE).wrapping_add(rest)
 }

@@ -4,11 +4,13 @@
 //! ../loops.rs. Else a waiting party polls with one `spin_loop` per failure and, where there are more parties than cores,
 //! gives its core away after `YIELD_AFTER` failures in a row; the same for every engine.
 
-use std::hint::{black_box, spin_loop};
+use std::hint::spin_loop;
 
 use super::super::loops::{Damaged, verdict};
+use super::super::message::in_turn;
+use super::super::opaque::opaque;
 use super::books::{Books, CHUNK};
-use super::content::{Slot, differs, message, onward, origin, table};
+use super::content::{Slot, differs, lap, message, onward, origin, table};
 use super::work::{Many, Sharing};
 
 /// Failures in a row after which a crowded party yields.
@@ -139,15 +141,13 @@ impl<T: Tx> Sender<T> {
 
     /// Sends, timed.
     pub fn send(&mut self, count: u64) {
+        if self.batch == 1 {
+            let table = lap(&self.table);
+            let send = |message| send_one(&mut self.tx, message, &mut self.patience);
+            return in_turn(table, count, send);
+        }
         let mut at = 0;
         let mut left = count;
-        if self.batch == 1 {
-            for _ in 0..count {
-                self.send_one(at);
-                at = onward(at, 1);
-            }
-            return;
-        }
         while left > 0 {
             let run = left.min(self.batch as u64) as usize;
             let sent = self.send_run(at, run);
@@ -157,20 +157,8 @@ impl<T: Tx> Sender<T> {
     }
 
     #[inline(always)]
-    fn send_one(&mut self, at: usize) {
-        let message = black_box(&self.table[at]);
-        if !self.patience.crowded {
-            return self.tx.send(message);
-        }
-        self.patience.failures = 0;
-        while !self.tx.try_send(message) {
-            self.patience.wait();
-        }
-    }
-
-    #[inline(always)]
     fn send_run(&mut self, at: usize, run: usize) -> usize {
-        let messages = black_box(&self.table[at..at + run]);
+        let messages = opaque(&self.table[at..at + run]);
         if !self.patience.crowded {
             return self.tx.send_many(messages);
         }
@@ -238,7 +226,7 @@ impl<R: Rx> Receiver<R> {
     fn compete(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
         let (mut wrong, mut sum, mut pending) = (0, 0u64, 0);
         let mut take = |slot: &Slot| {
-            let slot = black_box(slot);
+            let slot = opaque(slot);
             wrong |= differs(slot);
             sum = sum.wrapping_add(slot[0]);
         };
@@ -270,11 +258,11 @@ impl<R: Rx> Receiver<R> {
     }
 
     fn read(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
-        let table = table(0);
         let (mut wrong, mut sum, mut at) = (0, 0u64, 0);
         let mut take = |slot: &Slot| {
-            let slot = black_box(slot);
-            wrong |= differs(slot) | (slot[0] ^ table[at][0]);
+            let slot = opaque(slot);
+            // The only producer is number 0, so that its first words are the places.
+            wrong |= differs(slot) | (slot[0] ^ at as u64);
             sum = sum.wrapping_add(slot[0]);
             at = onward(at, 1);
         };
@@ -375,13 +363,11 @@ pub fn ping<T: Tx, R: Rx>(
     back: &mut Receiver<R>,
     count: u64,
 ) -> Result<(), Damaged> {
-    let mut at = 0;
     let mut wrong = 0;
-    for _ in 0..count {
-        out.send_one(at);
-        wrong |= back.receive_one(&out.table[at]);
-        at = onward(at, 1);
-    }
+    in_turn(lap(&out.table), count, |message| {
+        send_one(&mut out.tx, message, &mut out.patience);
+        wrong |= back.receive_one(message);
+    });
     verdict(wrong)
 }
 
@@ -391,14 +377,24 @@ pub fn echo<T: Tx, R: Rx>(
     back: &mut Receiver<R>,
     count: u64,
 ) -> Result<(), Damaged> {
-    let mut at = 0;
     let mut wrong = 0;
-    for _ in 0..count {
-        wrong |= back.receive_one(&out.table[at]);
-        out.send_one(at);
-        at = onward(at, 1);
-    }
+    in_turn(lap(&out.table), count, |message| {
+        wrong |= back.receive_one(message);
+        send_one(&mut out.tx, message, &mut out.patience);
+    });
     verdict(wrong)
+}
+
+#[inline(always)]
+fn send_one(tx: &mut impl Tx, message: &Slot, patience: &mut Patience) {
+    let message = opaque(message);
+    if !patience.crowded {
+        return tx.send(message);
+    }
+    patience.failures = 0;
+    while !tx.try_send(message) {
+        patience.wait();
+    }
 }
 
 impl<R: Rx> Receiver<R> {
@@ -407,7 +403,7 @@ impl<R: Rx> Receiver<R> {
     fn receive_one(&mut self, expected: &Slot) -> u64 {
         let mut wrong = 0;
         let mut take = |slot: &Slot| {
-            let slot = black_box(slot);
+            let slot = opaque(slot);
             wrong = differs(slot) | (slot[0] ^ expected[0]);
         };
         self.await_some(1, &mut take);

@@ -3,9 +3,11 @@
 //! Invariants: a waiting side polls with one `spin_loop` per failure and, where there are more parties than cores, gives
 //! its core away after `YIELD_AFTER` failures in a row; the same for every engine.
 
-use std::hint::{black_box, spin_loop};
+use std::hint::spin_loop;
 
 use super::super::loops::{Damaged, verdict};
+use super::super::message::in_turn;
+use super::super::opaque::opaque;
 use super::content::{Table, differs, producer_of, table, write_numbered};
 use super::lengths::Lengths;
 use super::work::Records;
@@ -49,11 +51,9 @@ impl<T: Tx> Sender<T> {
 
     /// Sends, timed.
     pub fn send(&mut self, count: u64) {
-        let mut at = 0;
-        for _ in 0..count {
-            send_one(&mut self.tx, black_box(&self.table[at]), self.crowded);
-            at = following(at, self.table.len());
-        }
+        in_turn(&self.table, count, |record| {
+            send_one(&mut self.tx, opaque(record), self.crowded)
+        });
     }
 
     /// Sends records that are all different, untimed.
@@ -102,14 +102,13 @@ impl<R: Rx> Receiver<R> {
         let Receiver {
             rx, tables, into, ..
         } = self;
-        let table = &tables[0];
-        let mut at = 0;
         let mut wrong = 0;
-        for _ in 0..count {
+        in_turn(&tables[0], count, |expected| {
             receive_one(rx, into, self.crowded);
-            wrong |= differs(seen(into), &table[at]);
-            at = following(at, table.len());
-        }
+            // Shown as a vector: as a slice its address and length would be loaded in one, right after the length was stored
+            // alone, which is a store-forwarding stall.
+            wrong |= differs(opaque(into), expected);
+        });
         verdict(wrong)
     }
 
@@ -121,7 +120,7 @@ impl<R: Rx> Receiver<R> {
         let mut wrong = 0;
         for _ in 0..count {
             receive_one(rx, into, self.crowded);
-            let record = seen(into);
+            let record = opaque(into);
             let producer = producer_of(record);
             let Some(table) = tables.get(producer) else {
                 return Err(Damaged);
@@ -155,15 +154,12 @@ pub fn ping<T: Tx, R: Rx>(
     back: &mut Receiver<R>,
     count: u64,
 ) -> Result<(), Damaged> {
-    let mut at = 0;
     let mut wrong = 0;
-    for _ in 0..count {
-        let expected = black_box(&out.table[at]);
-        send_one(&mut out.tx, expected, false);
+    in_turn(&out.table, count, |expected| {
+        send_one(&mut out.tx, opaque(expected), false);
         receive_one(&mut back.rx, &mut back.into, false);
-        wrong |= differs(seen(&back.into), expected);
-        at = following(at, out.table.len());
-    }
+        wrong |= differs(opaque(&back.into), expected);
+    });
     verdict(wrong)
 }
 
@@ -176,15 +172,12 @@ pub fn echo<T: Tx, R: Rx>(
     back: &mut Receiver<R>,
     count: u64,
 ) -> Result<(), Damaged> {
-    let mut at = 0;
     let mut wrong = 0;
-    for _ in 0..count {
-        let expected = black_box(&out.table[at]);
+    in_turn(&out.table, count, |expected| {
         receive_one(&mut back.rx, &mut back.into, false);
-        wrong |= differs(seen(&back.into), expected);
-        send_one(&mut out.tx, expected, false);
-        at = following(at, out.table.len());
-    }
+        wrong |= differs(opaque(&back.into), expected);
+        send_one(&mut out.tx, opaque(expected), false);
+    });
     verdict(wrong)
 }
 
@@ -203,14 +196,6 @@ fn receive_one(rx: &mut impl Rx, into: &mut Vec<u8>, crowded: bool) {
     while !rx.try_receive(into) {
         relax(&mut failures, crowded);
     }
-}
-
-/// The record as memory that somebody unknown has read. The vector is shown as a whole and never as a slice, whose address
-/// and length would be loaded in one: right after the length was stored alone that is a store-forwarding stall.
-#[inline(always)]
-#[allow(clippy::ptr_arg, reason = "see above")]
-fn seen(record: &Vec<u8>) -> &[u8] {
-    black_box::<&Vec<u8>>(record)
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@
 //! to receive anything, so the figure is the producer's alone. Invariant: afterwards every reader finds that what it read and what it is
 //! told it lost are together what was published.
 
-use std::hint::{black_box, spin_loop};
+use std::hint::spin_loop;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::sync::atomic::Ordering;
 
@@ -16,6 +16,7 @@ use crate::scenario::clock::{Alarm, now_ns};
 use crate::scenario::engine::{Across, Engine, Traits, Wait, WrittenIn};
 use crate::scenario::harness::CAPACITY;
 use crate::scenario::many::content::{BYTES, Slot, differs, onward, table};
+use crate::scenario::opaque::opaque;
 use crate::scenario::pin::{Cpus, pin_to};
 use crate::scenario::shared::{Barrier, Line, Shared};
 use crate::scenario::slices::{Plan, Slice};
@@ -166,7 +167,7 @@ fn measure(
     let mut at = 0;
     let mut push = |messages| {
         for _ in 0..messages {
-            tx.try_push(black_box(&table[at]))?;
+            tx.try_push(opaque(&table[at]))?;
             at = onward(at, 1);
         }
         Ok::<_, annulus::TryPushError>(())
