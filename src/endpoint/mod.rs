@@ -15,6 +15,7 @@ pub(crate) mod seat;
 mod shared;
 mod signal;
 mod slots;
+mod slots_of;
 mod split;
 mod table;
 mod typed;

@@ -1,5 +1,6 @@
 //! How one endpoint wakes its peer and is woken: fences, bell and sleep words put together once.
 
+use super::waiting::Glances;
 use crate::layout::control::{ASLEEP, AWAKE, Line};
 use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
@@ -49,6 +50,9 @@ impl Bell for AnyBell {
         }
     }
 }
+
+/// Bytes of a line of a cache.
+const LINE_BYTES: u64 = 64;
 
 /// What is glanced at in a ring in which nobody sleeps.
 static NOBODY_SLEEPS: Line<AtomicU32> = Line(AtomicU32::new(AWAKE));
@@ -113,6 +117,8 @@ pub(crate) struct Signal {
     /// When to ask about the peer next, over all waits of this endpoint.
     next_check_ns: u64,
     pace: Pace,
+    /// A consumer's wait.
+    pub(super) glances: Glances,
     /// Pauses of a consumer before its next wait, or drain, looks again.
     rest: u64,
     /// The number by which the guard knows the ring.
@@ -150,10 +156,14 @@ impl Signal {
                 _ => Sleepers::Many,
             },
             next_check_ns: 0,
-            pace: Pace::new(match geometry.element {
-                header::ELEMENT_RECORDS => lines(geometry.capacity),
-                _ => geometry.capacity,
-            }),
+            pace: Pace::new(
+                geometry.capacity,
+                match geometry.element {
+                    header::ELEMENT_RECORDS => LINE_BYTES,
+                    _ => 1,
+                },
+            ),
+            glances: Glances::default(),
             rest: 0,
             ring: segment.ring(),
         }
@@ -169,7 +179,7 @@ impl Signal {
         self.next_check_ns = next_check_ns;
     }
 
-    /// Tells where a consumer has emptied the ring: at which message, or at which of the [`lines`] of records.
+    /// Tells at which position a consumer has emptied the ring.
     pub(crate) fn emptied_at(&mut self, at: u64) {
         self.rest = self.pace.rest(at);
     }
@@ -246,11 +256,6 @@ impl Signal {
             park::nap(word, self.sleepers, bell, fences, short_ns, until_ns);
         }
     }
-}
-
-/// Bytes of records as lines of a cache.
-pub(crate) const fn lines(bytes: u64) -> u64 {
-    bytes / 64
 }
 
 /// Clears what a dead predecessor left in its sleep word.

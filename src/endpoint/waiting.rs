@@ -41,10 +41,18 @@ impl From<Care> for Look {
 pub(super) enum Poll {
     /// The end of the wait.
     Found,
+    /// The end of the wait and of the call: the ring is closed, or broken.
+    Ended,
     Nothing,
     /// Nothing, but something is in the making whose maker may have died. Nobody would wake the waiter then,
     /// so it must not sleep for long.
     Soon,
+}
+
+impl Poll {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Found | Self::Ended)
+    }
 }
 
 /// Why a wait ended with nothing.
@@ -96,8 +104,12 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 
 /// The beginning of a consumer's wait, in which it goes on glancing itself at what its fast path looks at. Who then finds a message is
 /// where it is taken, and not at the end of a loop that knows about clocks, deaths and naps.
-#[derive(Debug)]
+///
+/// A wait is known by the position it is for, so that who need not wait has nothing to do with it.
+#[derive(Debug, Default)]
 pub(super) struct Glances {
+    /// The position.
+    at: u64,
     /// Until the next poll.
     left: u32,
     /// Polls so far; one more than `YOUNG` after the first long wait.
@@ -106,14 +118,17 @@ pub(super) struct Glances {
 
 impl Glances {
     /// Before the first poll.
-    pub(super) const fn new() -> Self {
-        Self { left: 0, polls: 0 }
+    fn for_position(at: u64) -> Self {
+        Self {
+            at,
+            ..Self::default()
+        }
     }
 
-    /// After a glance in vain: whether to glance again. Else [`poll_or_wait`] is due.
+    /// After a glance in vain at position `at`: whether to glance again. Else [`poll_or_wait`] is due.
     #[inline(always)]
-    pub(super) fn again(&mut self) -> bool {
-        if self.left == 0 {
+    pub(super) fn again(&mut self, at: u64) -> bool {
+        if self.at != at || self.left == 0 {
             return false;
         }
         self.left -= 1;
@@ -123,9 +138,8 @@ impl Glances {
 }
 
 /// One poll while the wait is young, and `Ok` whatever it finds, for the caller to glance again; after that as [`wait_for`].
-/// `at` is where the ring was found empty, counted as [`Signal::emptied_at`] does.
+/// `at` is the position of [`Glances::again`].
 pub(super) fn poll_or_wait(
-    glances: &mut Glances,
     at: u64,
     wait: Wait,
     deadline: Option<Instant>,
@@ -133,28 +147,51 @@ pub(super) fn poll_or_wait(
     peer_died: impl Fn() -> bool,
     mut poll: impl FnMut(Care, &Signal) -> Poll,
 ) -> Result<(), Stopped> {
-    if glances.polls >= YOUNG {
-        // A lying peer may take back what a poll has seen, again and again. The deadline holds all the same.
-        if glances.polls > YOUNG && deadline.is_some_and(|at| at <= Instant::now()) {
-            return Err(Stopped::TimedOut);
-        }
-        glances.polls = YOUNG + 1;
-        return go_on(1, wait, deadline, signal, peer_died, poll);
+    if signal.glances.at != at {
+        signal.glances = Glances::for_position(at);
     }
-    glances.polls += 1;
-    if glances.polls == 1 {
+    let mut ended = false;
+    let poll = |care, signal: &Signal| {
+        let found = poll(care, signal);
+        ended |= found == Poll::Ended;
+        found
+    };
+    let waited = match signal.glances.polls {
+        0..YOUNG => {
+            poll_young(at, signal, poll);
+            Ok(())
+        }
+        // A lying peer may take back what a poll has seen, again and again. The deadline holds all the same.
+        polls if polls > YOUNG && deadline.is_some_and(|at| at <= Instant::now()) => {
+            Err(Stopped::TimedOut)
+        }
+        _ => {
+            signal.glances.polls = YOUNG + 1;
+            go_on(1, wait, deadline, signal, peer_died, poll)
+        }
+    };
+    if ended || waited.is_err() {
+        // The next call's wait is another one.
+        signal.glances = Glances::for_position(at);
+    }
+    waited
+}
+
+/// Polls once, and says how many glances come next.
+fn poll_young(at: u64, signal: &mut Signal, mut poll: impl FnMut(Care, &Signal) -> Poll) {
+    signal.glances.polls += 1;
+    if signal.glances.polls == 1 {
         signal.emptied_at(at);
-        glances.left = AT_ONCE;
-        if poll(Care::Quick, signal) != Poll::Found {
+        signal.glances.left = AT_ONCE;
+        if !poll(Care::Quick, signal).is_over() {
             signal.rest();
         }
     } else {
         signal.waits_on();
-        glances.left = GLANCES;
+        signal.glances.left = GLANCES;
         // What it finds the caller finds as well, but for what stands in `poll` itself.
         let _ = poll(Care::Quick, signal);
     }
-    Ok(())
 }
 
 /// Calls `poll` until it finds something, waiting between calls as `wait` says.
@@ -184,12 +221,12 @@ fn go_on(
     let next_check_ns = signal.next_check_ns();
     loop {
         for _ in 0..polls {
-            if poll(Care::Quick, signal) == Poll::Found {
+            if poll(Care::Quick, signal).is_over() {
                 return Ok(());
             }
             spin_hint();
         }
-        if poll(Care::Thorough, signal) == Poll::Found {
+        if poll(Care::Thorough, signal).is_over() {
             return Ok(());
         }
         let now = clock::monotonic_ns();
@@ -221,7 +258,7 @@ fn go_on(
             Step::TimedOut => Stopped::TimedOut,
         };
         return match poll(Care::Thorough, signal) {
-            Poll::Found => Ok(()),
+            Poll::Found | Poll::Ended => Ok(()),
             Poll::Nothing | Poll::Soon => Err(stopped),
         };
     }
@@ -236,7 +273,7 @@ fn nap(
 ) -> bool {
     let mut found = false;
     signal.nap(short_ns, || match poll(Care::Thorough, signal) {
-        Poll::Found => {
+        Poll::Found | Poll::Ended => {
             found = true;
             None
         }

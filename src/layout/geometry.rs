@@ -169,12 +169,6 @@ impl SlotShape {
             stride: stride_of(payload_offset as u64, payload_bytes),
         }
     }
-
-    /// A number that no other shape has that a ring can have. The stride follows from the other two.
-    pub(crate) const fn number(self) -> u64 {
-        // Offsets of rings are 8 to 64; those of types that no ring can hold are multiples of 128.
-        self.payload_bytes << 7 | self.payload_offset as u64
-    }
 }
 
 impl Geometry {

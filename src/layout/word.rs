@@ -63,6 +63,11 @@ pub(crate) const fn writing(position: u64) -> u64 {
     (position << STATE_BITS) | 3
 }
 
+/// What added to the word `READY(p)` makes `FREE(p + capacity)` of it.
+pub(crate) const fn hand_back(capacity: u64) -> u64 {
+    free(capacity).wrapping_sub(ready(0))
+}
+
 /// How far the word `found` is from that of a free slot at `position`: negative for a lap before, 0 for the same
 /// position in any state, positive for a lap behind. Positions have 62 bits and may wrap.
 #[inline(always)]
@@ -79,6 +84,15 @@ pub(crate) const fn position(word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_read_is_handed_back_for_the_next_lap() {
+        for p in [0, 1, 4095, POSITION_LIMIT - 1] {
+            for c in [2, 4096, 1 << 32] {
+                assert_eq!(ready(p).wrapping_add(hand_back(c)), free(p.wrapping_add(c)));
+            }
+        }
+    }
 
     #[test]
     fn the_words_of_one_lap_differ_from_each_other_and_from_the_next_laps() {

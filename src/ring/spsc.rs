@@ -241,9 +241,11 @@ pub(crate) struct Head {
     next: u64,
     /// What the shared gate says.
     gate: u64,
-    /// Where `next` must be for the gate to be published again: a quarter of the ring on.
-    gate_due: u64,
+    /// The gate is published at positions with none of these bits: each quarter of the ring.
+    gate_mask: u64,
     capacity: u64,
+    /// What makes a word that was read one that was handed back, see [`word::hand_back`].
+    hand_back: u64,
     producers: Producers,
 }
 
@@ -265,8 +267,9 @@ impl Head {
         let mut head = Self {
             next,
             gate,
-            gate_due: gate.wrapping_add((capacity / 4).max(1)),
+            gate_mask: (capacity / 4).max(1) - 1,
             capacity,
+            hand_back: word::hand_back(capacity),
             producers,
         };
         head.publish_gate(control);
@@ -370,7 +373,7 @@ impl Head {
         // Release C1: the payload was read before whoever acquires this word writes over it (a successor's
         // scan, `Tail::refill_exact`). Storing into the line just read also makes it move whole to the
         // producer; see "The consumer writes into the slot" in ARCHITECTURE.md.
-        word.store(word::free(position.wrapping_add(self.capacity)), Release);
+        word.store(word::ready(position).wrapping_add(self.hand_back), Release);
         self.next = position.wrapping_add(1);
     }
 
@@ -379,14 +382,15 @@ impl Head {
         self.capacity
     }
 
-    /// Whether enough was released for the producer to be told: a quarter of the ring.
+    /// Whether the producer is to be told what is released: at each quarter of the ring.
     #[inline(always)]
     pub(crate) fn gate_is_due(&self) -> bool {
-        self.next.wrapping_sub(self.gate_due) as i64 >= 0
+        self.next & self.gate_mask == 0
     }
 
-    fn quarter(&self) -> u64 {
-        (self.capacity / 4).max(1)
+    /// The gate is due at positions that have none of these bits.
+    pub(crate) fn gate_mask(&self) -> u64 {
+        self.gate_mask
     }
 
     /// Tells the producer what is released. `true` when there was something new to tell.
@@ -395,7 +399,6 @@ impl Head {
             return false;
         }
         self.gate = self.next;
-        self.gate_due = self.gate.wrapping_add(self.quarter());
         // Release G1: all payloads below were read before a producer acquires this in `Tail::refill` or
         // `shared::gate`.
         control.gate.0.store(self.gate, Release);

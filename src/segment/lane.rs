@@ -54,8 +54,6 @@ pub(crate) struct Slots {
     first: NonNull<u8>,
     mask: u64,
     shape: SlotShape,
-    /// The number of that shape.
-    shape_number: u64,
     /// Slots to prefetch ahead.
     ahead: u64,
     /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
@@ -104,7 +102,6 @@ impl Data for Slots {
             first,
             mask: geometry.capacity - 1,
             shape,
-            shape_number: shape.number(),
             ahead,
             ahead_mask: mask(is_large && asks),
             shared_mask: mask(is_large && shares && eager),
@@ -140,15 +137,17 @@ impl View<Slots> {
 }
 
 impl Lane<'_> {
-    /// The same slots, seen by who may know their shape beforehand: one comparison, and nothing of it is loaded or
-    /// compared any more.
+    /// The shape of the slots.
+    pub(crate) fn shape(self) -> SlotShape {
+        self.slots.shape
+    }
+
+    /// The same slots, seen by who knows their shape when it is compiled: nothing of it is loaded any more.
     ///
-    /// # Panics
-    /// If they have another shape.
+    /// # Safety
+    /// They have that shape.
     #[inline(always)]
-    pub(crate) fn shaped(self, known: Option<SlotShape>) -> Self {
-        let Some(shape) = known else { return self };
-        assert!(self.slots.shape_number == shape.number(), "{WRONG_SIZE}");
+    pub(crate) unsafe fn shaped(self, shape: SlotShape) -> Self {
         let slots = Slots {
             shape,
             ..self.slots
@@ -165,7 +164,13 @@ impl Lane<'_> {
     /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
     #[inline(always)]
     pub(crate) fn begins_shared_line(self, position: u64) -> bool {
-        position & self.slots.shared_mask == 0
+        position & self.shared_mask() == 0
+    }
+
+    /// The bits that such a position has not.
+    #[inline(always)]
+    pub(crate) fn shared_mask(self) -> u64 {
+        self.slots.shared_mask
     }
 
     /// How many slots ahead lines are asked for.

@@ -26,22 +26,24 @@ pub(crate) struct Pace {
     /// Whether that was over at once.
     flows: bool,
     longest: u64,
+    /// What of positions is one slot or line.
+    unit: u64,
 }
 
 impl Pace {
-    /// Of the consumer of a ring that has `room` slots, or lines of records.
-    pub(crate) fn new(room: u64) -> Self {
+    /// Of the consumer of a ring of so many positions, `unit` of which are a slot or a line.
+    pub(crate) fn new(capacity: u64, unit: u64) -> Self {
         Self {
             since: 0,
             flows: false,
-            longest: PAUSES.min(room / ROOM_A_PAUSE),
+            longest: PAUSES.min(capacity / unit / ROOM_A_PAUSE),
+            unit,
         }
     }
 
-    /// How many pauses to rest before a wait at position `at`, counted in slots or lines. Unless told otherwise, that wait is
-    /// over at once.
+    /// How many pauses to rest before a wait at position `at`. Unless told otherwise, that wait is over at once.
     pub(crate) fn rest(&mut self, at: u64) -> u64 {
-        let run = at.wrapping_sub(self.since);
+        let run = at.wrapping_sub(self.since) / self.unit;
         self.since = at;
         match core::mem::replace(&mut self.flows, true) {
             true => (run / MESSAGES_A_PAUSE).min(self.longest),
@@ -69,10 +71,16 @@ mod tests {
     use super::*;
 
     /// The rests of a consumer whose runs and waits are these.
-    fn rests(room: u64, runs_and_polls: &[(u64, u32)]) -> Vec<u64> {
-        let (mut pace, mut at) = (Pace::new(room), 0);
+    fn rests(slots: u64, runs_and_polls: &[(u64, u32)]) -> Vec<u64> {
+        let rests = rests_by(1, slots, runs_and_polls);
+        assert_eq!(rests_by(64, slots, runs_and_polls), rests);
+        rests
+    }
+
+    fn rests_by(unit: u64, slots: u64, runs_and_polls: &[(u64, u32)]) -> Vec<u64> {
+        let (mut pace, mut at) = (Pace::new(unit * slots, unit), 0);
         let step = |&(run, polls)| {
-            at += run;
+            at += unit * run;
             let rest = pace.rest(at);
             if polls > AT_ONCE {
                 pace.waits_on();

@@ -2,8 +2,8 @@
 
 use super::super::seat::Peer;
 use super::super::signal::Signal;
+use super::super::slots_of::SlotsOf;
 use super::super::typed::Element;
-use super::super::waiting::Glances;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
@@ -12,7 +12,6 @@ use crate::ring::broadcast::slots::Reader as Place;
 use crate::ring::broadcast::{Gone, Seen, frontier};
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
-use std::marker::PhantomData;
 use std::time::Instant;
 
 /// A reading end of a broadcast of slots: it sees every message, or is told exactly how many it did not. It may move
@@ -22,9 +21,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Reader<T: Element + ?Sized> {
     place: Place,
-    view: View<Slots>,
+    view: SlotsOf<T>,
     standing: Standing,
-    element: PhantomData<fn(&T)>,
 }
 
 impl<T: Element + ?Sized> Reader<T> {
@@ -34,6 +32,7 @@ impl<T: Element + ?Sized> Reader<T> {
         join: Join,
         lossless: bool,
     ) -> Result<Self, JoinError> {
+        let view = SlotsOf::new(view);
         let standing = Standing::take(segment, &view)?;
         let (lane, control) = (view.lane(), view.control());
         let (capacity, start) = (
@@ -61,7 +60,6 @@ impl<T: Element + ?Sized> Reader<T> {
             place: Place::new(position, capacity, start),
             view,
             standing,
-            element: PhantomData,
         })
     }
 
@@ -92,12 +90,11 @@ impl<T: Element + ?Sized> Reader<T> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn read_into(&mut self, out: &mut T, wait: Wait) -> Result<(), ReadError> {
-        let mut glances = Glances::new();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_on(&mut glances, wait, None)?;
+            self.wait_on(wait, None)?;
         }
     }
 
@@ -115,12 +112,11 @@ impl<T: Element + ?Sized> Reader<T> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), ReadError> {
-        let mut glances = Glances::new();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_on(&mut glances, wait, Some(deadline))?;
+            self.wait_on(wait, Some(deadline))?;
         }
     }
 
@@ -203,7 +199,7 @@ impl<T: Element + ?Sized> Reader<T> {
     /// Copies the next message into `out` if it is there.
     #[inline(always)]
     fn take_into(&mut self, out: &mut T) -> bool {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let copy = |position| lane.read_into(position, out.as_mut_bytes());
         if self.place.take(&lane, copy).is_none() {
             return false;
@@ -259,26 +255,16 @@ impl<T: Element + ?Sized> Reader<T> {
 
     /// After a glance in vain. `Ok` means that another one is worth while, no more.
     #[inline(always)]
-    fn wait_on(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), ReadError> {
-        match glances.again() {
+    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
+        match self.standing.signal.glances.again(self.place.next()) {
             true => Ok(()),
-            false => self.wait_on_slow(glances, wait, deadline),
+            false => self.wait_on_slow(wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), ReadError> {
+    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
         let Self {
             place,
             view,
@@ -287,7 +273,7 @@ impl<T: Element + ?Sized> Reader<T> {
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let resume = standing.resume.place();
-        standing.wait_on(glances, wait, deadline, |mine, signal| {
+        standing.wait_on(place.next(), wait, deadline, |mine, signal| {
             let seen = place.look(&lane, control, resume);
             if seen != Seen::Message(()) {
                 tell(place, mine, signal);
@@ -325,12 +311,11 @@ impl<T: Element> Reader<T> {
     /// the latest after 100 ms.
     #[inline(always)]
     pub fn read(&mut self, wait: Wait) -> Result<T, ReadError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(&mut glances, wait, None)?;
+            self.wait_on(wait, None)?;
         }
     }
 
@@ -340,12 +325,11 @@ impl<T: Element> Reader<T> {
     /// Also [`ReadError::TimedOut`].
     #[inline(always)]
     pub fn read_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, ReadError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(&mut glances, wait, Some(deadline))?;
+            self.wait_on(wait, Some(deadline))?;
         }
     }
 
@@ -366,7 +350,7 @@ impl<T: Element> Reader<T> {
 
     #[inline(always)]
     fn take(&mut self) -> Option<T> {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let message = self.place.take(&lane, |position| lane.read(position))?;
         self.after_read();
         Some(message)

@@ -2,7 +2,6 @@
 
 use super::super::seat::Peer;
 use super::super::signal::Signal;
-use super::super::waiting::Glances;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
@@ -190,7 +189,6 @@ impl RecordReader {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<u16, ReadError> {
-        let mut glances = Glances::new();
         let tag = loop {
             let (strip, control) = (self.view.strip(), self.view.control());
             let resume = self.standing.resume.place();
@@ -201,10 +199,10 @@ impl RecordReader {
                     self.standing.lose(lost);
                     return Err(ReadError::Lost(lost));
                 }
-                _ if glances.again() => continue,
+                _ if self.standing.signal.glances.again(self.place.next()) => continue,
                 _ => {}
             }
-            if let Some(tag) = self.wait_on_slow(&mut glances, out, wait, deadline)? {
+            if let Some(tag) = self.wait_on_slow(out, wait, deadline)? {
                 break tag;
             }
         };
@@ -217,7 +215,6 @@ impl RecordReader {
     #[inline(never)]
     fn wait_on_slow(
         &mut self,
-        glances: &mut Glances,
         out: &mut Vec<u8>,
         wait: Wait,
         deadline: Option<Instant>,
@@ -230,7 +227,7 @@ impl RecordReader {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let resume = standing.resume.place();
-        let copied = standing.wait_on(glances, wait, deadline, |mine, signal| {
+        let copied = standing.wait_on(place.next(), wait, deadline, |mine, signal| {
             let seen = place.look(&strip, control, resume, copy(strip, out));
             if !matches!(seen, Seen::Message(_)) {
                 tell(place, mine, signal);

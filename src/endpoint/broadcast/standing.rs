@@ -2,7 +2,7 @@
 
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
-use super::super::waiting::{self, Glances, Poll};
+use super::super::waiting::{self, Poll};
 use super::join::Resume;
 use crate::error::{EndpointError, ReadError};
 use crate::layout::control::Control;
@@ -108,10 +108,10 @@ impl Standing {
         self.producers.state()
     }
 
-    /// Waits until `look` sees something; while the wait is young, only until the caller shall glance again: `None`.
+    /// Waits at position `at` until `look` sees something; while the wait is young, only until the caller shall glance again: `None`.
     pub(super) fn wait_on<M>(
         &mut self,
-        glances: &mut Glances,
+        at: u64,
         wait: Wait,
         deadline: Option<Instant>,
         mut look: impl FnMut(&Participant, &Signal) -> Seen<M>,
@@ -120,10 +120,8 @@ impl Standing {
             seat,
             signal,
             producers,
-            received,
             ..
         } = self;
-        let at = *received;
         let mut found = Ok(None);
         let poll = |_, signal: &Signal| {
             found = match look(seat.entry(), signal) {
@@ -133,10 +131,13 @@ impl Standing {
                 Seen::Corrupt(e) => Err(ReadError::Corrupt(e)),
                 Seen::Empty => return Poll::Nothing,
             };
-            Poll::Found
+            match found {
+                Ok(_) => Poll::Found,
+                Err(_) => Poll::Ended,
+            }
         };
         let died = || producers.state() == Peer::Died;
-        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(at, wait, deadline, signal, died, poll)?;
         if let Err(ReadError::Lost(lost)) = found {
             self.lose(lost);
         }

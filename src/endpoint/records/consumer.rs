@@ -4,7 +4,7 @@ use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::typed::{Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Glances, Poll};
+use super::super::waiting::{self, Care, Poll};
 use super::batch::RecordDrain;
 use super::sample::RecordSample;
 use crate::error::{EndpointError, PopError, TryPopError};
@@ -113,12 +113,11 @@ impl<M: Trust> RecordConsumer<M> {
     /// latest after 100 ms.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut Vec<u8>, wait: Wait) -> Result<u16, PopError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            self.wait_on(&mut glances, wait, None)?;
+            self.wait_on(wait, None)?;
         }
     }
 
@@ -133,12 +132,11 @@ impl<M: Trust> RecordConsumer<M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<u16, PopError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            self.wait_on(&mut glances, wait, Some(deadline))?;
+            self.wait_on(wait, Some(deadline))?;
         }
     }
 
@@ -278,12 +276,11 @@ impl<M: Trust> RecordConsumer<M> {
 
     #[inline(always)]
     fn find_wait(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<Record, PopError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(record) = self.head.find(&self.view.strip()) {
                 return Ok(record);
             }
-            self.wait_on(&mut glances, wait, deadline)?;
+            self.wait_on(wait, deadline)?;
         }
     }
 
@@ -316,26 +313,16 @@ impl<M: Trust> RecordConsumer<M> {
     /// After a glance in vain. `Ok` means that another one is worth while, no more: a lying producer may take back what was
     /// seen.
     #[inline(always)]
-    fn wait_on(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), PopError> {
-        match glances.again() {
+    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        match self.signal.glances.again(self.head.next()) {
             true => Ok(()),
-            false => self.wait_on_slow(glances, wait, deadline),
+            false => self.wait_on_slow(wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), PopError> {
+    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -345,12 +332,12 @@ impl<M: Trust> RecordConsumer<M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
-        let at = signal::lines(head.next());
+        let at = head.next();
         let many = mender.is_some();
         let mut verdict = Ok(());
         let mut end = |error| {
             verdict = Err(error);
-            Poll::Found
+            Poll::Ended
         };
         let poll = |care, signal: &Signal| loop {
             // First what the fast path will look at: what is seen there needs no more.
@@ -381,7 +368,7 @@ impl<M: Trust> RecordConsumer<M> {
         // What the dead have claimed is padded first, so that nothing committed behind it is missed.
         let drained = || !many || mpsc::is_drained(control);
         let died = || seat.producers() == Peer::Died && drained();
-        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(at, wait, deadline, signal, died, poll)?;
         verdict
     }
 }

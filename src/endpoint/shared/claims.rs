@@ -2,6 +2,7 @@
 
 use super::super::seat::{Peer, Seat, Side};
 use super::super::signal::{End, Signal};
+use super::super::slots_of::SlotsOf;
 use super::super::table::Others;
 use super::super::typed::Element;
 use super::super::waiting::{self, Care, Poll};
@@ -16,13 +17,12 @@ use crate::ring::{announce, close};
 use crate::segment::{Segment, Slots, View};
 use crate::sync::Ordering::Relaxed;
 use crate::wait::strategy::Wait;
-use std::marker::PhantomData;
 use std::time::Instant;
 
 /// A seat among the producers, and what its owner has claimed.
 #[derive(Debug)]
 pub(super) struct Claims<T: Element + ?Sized> {
-    pub(super) view: View<Slots>,
+    pub(super) view: SlotsOf<T>,
     /// What was claimed and not committed: of a loan, or of one that was forgotten.
     pub(super) run: Run,
     credit: Credit,
@@ -31,11 +31,11 @@ pub(super) struct Claims<T: Element + ?Sized> {
     pub(super) capacity: u64,
     /// Whether the one consumer keeps its position to itself.
     sole_consumer: bool,
-    element: PhantomData<fn(&T)>,
 }
 
 impl<T: Element + ?Sized> Claims<T> {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let view = SlotsOf::new(view);
         let capacity = segment.checked.geometry.capacity;
         let (lane, control) = (view.lane(), view.control());
         let producers = Side::new(segment, &view, view.producer_seats());
@@ -61,7 +61,6 @@ impl<T: Element + ?Sized> Claims<T> {
             seat,
             capacity,
             sole_consumer: segment.checked.geometry.kind == KIND_MPSC,
-            element: PhantomData,
         })
     }
 
@@ -77,7 +76,7 @@ impl<T: Element + ?Sized> Claims<T> {
             // Of a loan that was forgotten.
             self.abort();
         }
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let control = self.view.control();
         let most = most.min(self.capacity);
         let mine = self.seat.entry();
@@ -128,7 +127,7 @@ impl<T: Element + ?Sized> Claims<T> {
         let mut verdict = Ok(());
         let mut end = |error| {
             verdict = Err(error);
-            Poll::Found
+            Poll::Ended
         };
         let poll = |care: Care, _: &Signal| match tail::claim(
             &lane,
@@ -154,7 +153,7 @@ impl<T: Element + ?Sized> Claims<T> {
     /// Writes `value` as the one message of the claim, and publishes it.
     #[inline(always)]
     pub(super) fn put(&mut self, value: &T) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let position = self.run.next;
         lane.write(position, value.as_bytes());
         self.run.commit(&lane);
@@ -165,7 +164,7 @@ impl<T: Element + ?Sized> Claims<T> {
     /// Publishes the first `n` messages of the claim, which were written, and gives up the others.
     #[inline]
     pub(super) fn commit(&mut self, n: u64) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         for _ in 0..n {
             self.run.commit(&lane);
         }

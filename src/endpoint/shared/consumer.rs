@@ -86,7 +86,7 @@ impl<T: Element, M: Trust> SharedConsumer<T, M> {
     #[inline(always)]
     pub(super) fn take(&mut self) -> T {
         let hands = &self.deliveries.hands;
-        let lane = hands.view.lane().shaped(T::SHAPE);
+        let lane = hands.view.lane();
         let message = lane.read(hands.run.next);
         self.deliveries.release();
         message
@@ -269,7 +269,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     #[inline(always)]
     pub(super) fn take_into(&mut self, out: &mut T) {
         let hands = &self.deliveries.hands;
-        let lane = hands.view.lane().shaped(T::SHAPE);
+        let lane = hands.view.lane();
         lane.take_into(hands.run.next, out.as_mut_bytes());
         self.deliveries.release();
     }

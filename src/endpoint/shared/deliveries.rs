@@ -5,8 +5,9 @@
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
+use super::super::slots_of::SlotsOf;
 use super::super::typed::Element;
-use super::super::waiting::{self, Care, Glances, Poll};
+use super::super::waiting::{self, Care, Poll};
 use super::orphans::{self, Orphans};
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -19,7 +20,6 @@ use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
 use crate::wait::strategy::Wait;
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::time::Instant;
 
 /// A seat among the consumers, and what its owner has claimed.
@@ -32,7 +32,7 @@ pub(super) struct Deliveries<T: Element + ?Sized> {
 /// The same without the means to wake others.
 #[derive(Debug)]
 pub(super) struct Hands<T: Element + ?Sized> {
-    pub(super) view: View<Slots>,
+    pub(super) view: SlotsOf<T>,
     /// What was claimed and not yet released.
     pub(super) run: Run,
     pub(super) capacity: u64,
@@ -48,7 +48,6 @@ pub(super) struct Hands<T: Element + ?Sized> {
     /// Whether its owner was told that the ring is closed and drained.
     told_closed: bool,
     pub(super) seat: Seat,
-    element: PhantomData<fn(&T)>,
 }
 
 /// How thoroughly to clear up after the dead where nothing is found.
@@ -78,7 +77,7 @@ impl<T: Element + ?Sized> Hands<T> {
             if self.run.is_empty() && self.gate_is_due() {
                 self.publish_gate();
             }
-            let lane = self.view.lane().shaped(T::SHAPE);
+            let lane = self.view.lane();
             let control = self.view.control();
             if self.run.is_empty() {
                 match head::take(&lane, control, self.seat.entry(), most, self.producers) {
@@ -119,7 +118,7 @@ impl<T: Element + ?Sized> Hands<T> {
     /// Hands the slot of the message in hand back.
     #[inline(always)]
     fn release(&mut self, signal: &Signal) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         lane.prefetch_back(self.run.next);
         lane.dirty(self.run.next);
         self.run.release(&lane, self.capacity);
@@ -190,6 +189,7 @@ impl<T: Element + ?Sized> Hands<T> {
 
 impl<T: Element + ?Sized> Deliveries<T> {
     pub(super) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let view = SlotsOf::new(view);
         let geometry = &segment.checked.geometry;
         let (seat, run) = orphans::take_seat(segment, &view, &view.lane())?;
         let signal = Signal::new(segment, &view, End::Consumer);
@@ -213,7 +213,6 @@ impl<T: Element + ?Sized> Deliveries<T> {
                 told_closed: false,
                 view,
                 seat,
-                element: PhantomData,
             },
             signal,
         })
@@ -252,10 +251,9 @@ impl<T: Element + ?Sized> Deliveries<T> {
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let most = most.min(self.hands.capacity);
-        let mut glances = Glances::new();
         while let Found::Nothing(_) = self.hands.find(most, &self.signal) {
-            if !glances.again() {
-                self.wait_on_slow(&mut glances, most, wait, deadline)?;
+            if !self.signal.glances.again(self.hands.run.next) {
+                self.wait_on_slow(most, wait, deadline)?;
             }
         }
         Ok(())
@@ -286,7 +284,6 @@ impl<T: Element + ?Sized> Deliveries<T> {
     #[inline(never)]
     fn wait_on_slow(
         &mut self,
-        glances: &mut Glances,
         most: u64,
         wait: Wait,
         deadline: Option<Instant>,
@@ -300,7 +297,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
         let mut verdict = Ok(());
         let mut end = |error| {
             verdict = Err(error);
-            Poll::Found
+            Poll::Ended
         };
         let poll = |care, signal: &Signal| {
             let mut hands = hands.borrow_mut();
@@ -328,7 +325,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
             nobody_produces.set(!claimed && hands.seat.producers() == Peer::Died);
             nobody_produces.get()
         };
-        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(at, wait, deadline, signal, died, poll)?;
         verdict
     }
 
@@ -342,7 +339,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
     #[inline(always)]
     pub(super) fn has_message(&mut self) -> bool {
         while !self.hands.run.is_empty() {
-            let lane = self.hands.view.lane().shaped(T::SHAPE);
+            let lane = self.hands.view.lane();
             if !self.hands.run.is_skipped(&lane) {
                 return true;
             }

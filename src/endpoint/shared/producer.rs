@@ -72,7 +72,7 @@ impl<T: Element, M: Trust> SharedProducer<T, M> {
     /// Writes the first of `values` into the slots that were claimed, and publishes them.
     fn put_many(&mut self, values: &[T]) -> usize {
         let n = self.claims.run.len();
-        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        let lane = self.claims.view.lane();
         for (i, value) in (0..n).zip(values) {
             lane.write(self.claims.run.next.wrapping_add(i), value.as_bytes());
         }
@@ -92,7 +92,7 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_push(&mut self, value: &T) -> Result<(), TryPushError> {
-        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        let lane = self.claims.view.lane();
         lane.check(value.as_bytes());
         self.claims.claim_now(1)?;
         self.claims.put(value);
@@ -109,7 +109,7 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn push(&mut self, value: &T, wait: Wait) -> Result<(), PushError> {
-        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        let lane = self.claims.view.lane();
         lane.check(value.as_bytes());
         self.claims.claim_wait(1, wait, None)?;
         self.claims.put(value);
@@ -130,7 +130,7 @@ impl<T: Element + ?Sized, M: Trust> SharedProducer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PushError> {
-        let lane = self.claims.view.lane().shaped(T::SHAPE);
+        let lane = self.claims.view.lane();
         lane.check(value.as_bytes());
         self.claims.claim_wait(1, wait, Some(deadline))?;
         self.claims.put(value);

@@ -58,7 +58,6 @@ impl<'a, T: Element + ?Sized, M: Trust, K: SoleProducer> LoanRun<'a, T, M, K> {
         self.producer
             .view
             .lane()
-            .shaped(T::SHAPE)
             .write(self.position(i), value.as_bytes());
     }
 

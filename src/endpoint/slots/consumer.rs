@@ -3,8 +3,9 @@
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
+use super::super::slots_of::SlotsOf;
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Glances, Poll};
+use super::super::waiting::{self, Care, Poll};
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -40,17 +41,19 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     head: CachePadded<Head>,
     ahead: Ahead,
-    pub(super) view: View<Slots>,
+    /// There is more to do than to release at positions with none of these bits only: see `after_release`.
+    attend_mask: u64,
+    pub(super) view: SlotsOf<T>,
     signal: Signal,
     seat: Seat,
     /// Where many produce: clears away what the dead among them left.
     mender: Option<Mender>,
-    element: PhantomData<fn(&T)>,
     trust: PhantomData<M>,
 }
 
 impl<T: Element + ?Sized> Consumer<T, Untrusted> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let view = SlotsOf::new(view);
         let geometry = &segment.checked.geometry;
         let mut seat = Seat::take(segment, &view, geometry.consumer_seat(), CONSUMER)?;
         let producers = Producers::of(geometry.kind);
@@ -69,12 +72,12 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
                 until: head.next(),
                 probe_at: head.next(),
             },
+            attend_mask: head.gate_mask() & view.lane().shared_mask(),
             head: CachePadded::new(head),
             signal,
             view,
             mender: (producers == Producers::Many).then(|| Mender::new(&seat)),
             seat,
-            element: PhantomData,
             trust: PhantomData,
         })
     }
@@ -89,11 +92,11 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         Consumer {
             head: self.head,
             ahead: self.ahead,
+            attend_mask: self.attend_mask,
             view: self.view,
             signal: self.signal,
             seat: self.seat,
             mender: self.mender,
-            element: PhantomData,
             trust: PhantomData,
         }
     }
@@ -124,12 +127,11 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// wait for a successor; each call reports the death anew, at the latest after 100 ms.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(&mut glances, wait, None)?;
+            self.wait_on(wait, None)?;
         }
     }
 
@@ -139,19 +141,18 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// Also [`PopError::TimedOut`].
     #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
-        let mut glances = Glances::new();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(&mut glances, wait, Some(deadline))?;
+            self.wait_on(wait, Some(deadline))?;
         }
     }
 
     /// Takes the next message if it is there.
     #[inline(always)]
     pub(super) fn take(&mut self) -> Option<T> {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let message = self.head.take(&lane, |position| {
             let message = lane.read(position);
             lane.dirty(position);
@@ -188,9 +189,8 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
-        let mut glances = Glances::new();
         while !self.take_into(out) {
-            self.wait_on(&mut glances, wait, None)?;
+            self.wait_on(wait, None)?;
         }
         Ok(())
     }
@@ -209,9 +209,8 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
-        let mut glances = Glances::new();
         while !self.take_into(out) {
-            self.wait_on(&mut glances, wait, Some(deadline))?;
+            self.wait_on(wait, Some(deadline))?;
         }
         Ok(())
     }
@@ -219,7 +218,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// Takes the next message into `out` if it is there.
     #[inline(always)]
     pub(super) fn take_into(&mut self, out: &mut T) -> bool {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         let read = |position| {
             lane.take_into(position, out.as_mut_bytes());
             lane.dirty(position);
@@ -325,7 +324,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// Gives the oldest message's slot back.
     #[inline(always)]
     pub(super) fn release(&mut self) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         lane.dirty(self.head.next());
         self.head.release(&lane);
         self.after_release();
@@ -333,6 +332,10 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[inline(always)]
     fn after_release(&mut self) {
+        // Both masks are of low bits alone, so one of them is the intersection.
+        if self.head.next() & self.attend_mask != 0 {
+            return;
+        }
         if self.head.gate_is_due() {
             self.tell_producer();
         }
@@ -418,35 +421,24 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[inline(always)]
     fn wait_until_ready(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
-        let mut glances = Glances::new();
         while !self.next_is_ready() {
-            self.wait_on(&mut glances, wait, deadline)?;
+            self.wait_on(wait, deadline)?;
         }
         Ok(())
     }
 
     /// After a glance in vain. `Ok` means that another one is worth while, no more.
     #[inline(always)]
-    fn wait_on(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), PopError> {
-        match glances.again() {
+    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        match self.signal.glances.again(self.head.next()) {
             true => Ok(()),
-            false => self.wait_on_slow(glances, wait, deadline),
+            false => self.wait_on_slow(wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(
-        &mut self,
-        glances: &mut Glances,
-        wait: Wait,
-        deadline: Option<Instant>,
-    ) -> Result<(), PopError> {
+    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -461,7 +453,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         let mut verdict = Ok(());
         let mut end = |error| {
             verdict = Err(error);
-            Poll::Found
+            Poll::Ended
         };
         let poll = |care, _: &Signal| loop {
             let look = head.look(&view.lane(), control);
@@ -486,7 +478,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         };
         // What the dead have claimed becomes tombstones first, so that nothing committed behind it is missed.
         let died = || seat.producers() == Peer::Died && !claimed.get();
-        waiting::poll_or_wait(glances, at, wait, deadline, signal, died, poll)?;
+        waiting::poll_or_wait(at, wait, deadline, signal, died, poll)?;
         verdict
     }
 }

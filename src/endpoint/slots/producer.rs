@@ -4,6 +4,7 @@ use super::super::kind::{Broadcast, SoleProducer, Spsc};
 use super::super::readers::Laggards;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
+use super::super::slots_of::SlotsOf;
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Poll};
 use super::batch::LoanRun;
@@ -28,15 +29,15 @@ use std::time::Instant;
 pub struct Producer<T: Element + ?Sized, M = Untrusted, K: SoleProducer = Spsc<T>> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.
     pub(super) tail: CachePadded<K::Tail>,
-    pub(super) view: View<Slots>,
+    pub(super) view: SlotsOf<T>,
     signal: Signal,
     seat: Seat,
-    element: PhantomData<fn(&T)>,
     trust: PhantomData<M>,
 }
 
 impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
     pub(crate) fn attach(segment: &Segment, view: View<Slots>) -> Result<Self, EndpointError> {
+        let view = SlotsOf::new(view);
         let mut seat = Seat::take(segment, &view, 0, PRODUCER)?;
         let control = view.control();
         if close::producer_closed(control) || close::consumer_closed(control) {
@@ -51,7 +52,6 @@ impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
             signal: Signal::new(segment, &view, End::Producer),
             view,
             seat,
-            element: PhantomData,
             trust: PhantomData,
         })
     }
@@ -68,7 +68,6 @@ impl<T: Element + ?Sized, K: SoleProducer> Producer<T, Untrusted, K> {
             view: self.view,
             signal: self.signal,
             seat: self.seat,
-            element: PhantomData,
             trust: PhantomData,
         }
     }
@@ -186,7 +185,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Writes the next message, for which there is room, and publishes it. Wakes nobody.
     #[inline(always)]
     fn write(&mut self, value: &T) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         self.tail
             .put(lane, |position| lane.write(position, value.as_bytes()));
         // Of a lane taken now, or numbers for seldom use would be loaded before the message is written.
@@ -328,7 +327,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
     /// Publishes `n` messages and wakes the consumer once.
     #[inline]
     pub(super) fn publish_run(&mut self, n: u64) {
-        let lane = self.view.lane().shaped(T::SHAPE);
+        let lane = self.view.lane();
         for _ in 0..n {
             self.tail.put(lane, |_| ());
             lane.prefetch_ahead(self.tail.next());
@@ -392,7 +391,7 @@ impl<T: Element + ?Sized, M: Trust, K: SoleProducer> Producer<T, M, K> {
         let mut verdict = Ok(());
         let mut end = |error| {
             verdict = Err(error);
-            Poll::Found
+            Poll::Ended
         };
         let poll = |care, _: &Signal| match tail.refill(lane, control, 1, care) {
             Room::Free(_) => Poll::Found,
