@@ -94,10 +94,7 @@ impl Rig {
 
     /// How records lie in this ring.
     pub(crate) fn shape(&self) -> Shape {
-        Shape {
-            capacity: self.capacity,
-            align: 8,
-        }
+        Shape::new(self.capacity, 8)
     }
 
     fn payload(&self, position: u64) -> &[AtomicU64; 2] {
@@ -195,7 +192,7 @@ impl Rig {
             Ok::<u64, ()>(position)
         };
         let mine = (i, self.readers.line(i));
-        let reach = shape.capacity - shape.align;
+        let reach = shape.capacity - shape.align();
         let position = frontier::gate(&self.control, mine, reach, choose);
         let position = position.expect("a place is always found");
         position.expect("no honest frontier is called corrupt");

@@ -173,7 +173,7 @@ impl Rig {
 
     /// Records begin at every 8th byte.
     fn dense(capacity: u64) -> Shape {
-        Shape { capacity, align: 8 }
+        Shape::new(capacity, 8)
     }
 
     fn make(shape: Shape, start: u64, producers: u32) -> Arc<Self> {
@@ -290,7 +290,7 @@ impl Rig {
     /// In a drained ring of many producers the word at every place where a record may begin is zero.
     pub(crate) fn is_zero(&self) -> bool {
         self.bytes
-            .are_zero(0, self.shape.capacity, self.shape.align)
+            .are_zero(0, self.shape.capacity, self.shape.align())
     }
 }
 
@@ -388,7 +388,7 @@ impl Member {
         assert_eq!(claim.end.wrapping_sub(claim.next), total);
         assert!(total <= rig.shape.room(claim.next));
         assert!(
-            rig.bytes.are_zero(claim.next, claim.end, rig.shape.align),
+            rig.bytes.are_zero(claim.next, claim.end, rig.shape.align()),
             "free space is zero"
         );
         Ok(claim)

@@ -231,7 +231,7 @@ impl Geometry {
             element: header::ELEMENT_RECORDS,
             capacity,
             stride: align,
-            payload_bytes: u64::from(Shape { capacity, align }.max_len()),
+            payload_bytes: u64::from(Shape::new(capacity, align).max_len()),
             payload_offset: record::HEADER as u32,
             payload_align: WORD_BYTES as u32,
             ..Self::regions(places)
@@ -307,10 +307,7 @@ impl Geometry {
 
     /// How records lie in a ring of them.
     pub(crate) fn shape(&self) -> Shape {
-        Shape {
-            capacity: self.capacity,
-            align: self.stride,
-        }
+        Shape::new(self.capacity, self.stride)
     }
 
     /// Writes this geometry into `header`.

@@ -116,10 +116,10 @@ pub(crate) const fn is_busy(word: u64) -> bool {
 /// How records lie in a ring. Positions are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Bytes of the ring; a power of two, and at least four times `align`.
+    /// Bytes of the ring.
     pub(crate) capacity: u64,
-    /// Every record begins on a multiple of this: 8 or 64.
-    pub(crate) align: u64,
+    /// The bits of positions at which records begin.
+    mask: u64,
 }
 
 /// A record: what its header says, and how many bytes it takes in the ring.
@@ -141,6 +141,21 @@ impl Record {
 }
 
 impl Shape {
+    /// In a ring of `capacity` bytes, a power of two, and at least four times `align`, which is 8 or 64: every record
+    /// begins on a multiple of that.
+    pub(crate) const fn new(capacity: u64, align: u64) -> Self {
+        Self {
+            capacity,
+            mask: align.wrapping_neg(),
+        }
+    }
+
+    /// Every record begins on a multiple of this.
+    #[inline(always)]
+    pub(crate) const fn align(self) -> u64 {
+        self.mask.wrapping_neg()
+    }
+
     /// The record of `len` payload bytes.
     #[inline(always)]
     pub(crate) const fn record(self, len: u32, tag: u16) -> Record {
@@ -154,7 +169,8 @@ impl Shape {
     /// Bytes that a record of `len` payload bytes takes.
     #[inline(always)]
     pub(crate) const fn total(self, len: u32) -> u64 {
-        (len as u64 + HEADER + self.align - 1) & !(self.align - 1)
+        // Less the mask is plus the alignment.
+        (len as u64 + (HEADER - 1)).wrapping_sub(self.mask) & self.mask
     }
 
     /// Bytes from `position` to the end of the ring, where every record and every padding must end at the
@@ -172,7 +188,7 @@ impl Shape {
 
     /// Whether a record may begin at `position`.
     pub(crate) const fn is_aligned(self, position: u64) -> bool {
-        position & (self.align - 1) == 0
+        position & !self.mask == 0
     }
 }
 
@@ -207,10 +223,7 @@ mod tests {
     #[test]
     fn the_longest_record_fits_into_an_empty_ring_wherever_the_tail_stands() {
         for align in [8, 64] {
-            let shape = Shape {
-                capacity: 1024,
-                align,
-            };
+            let shape = Shape::new(1024, align);
             let total = shape.total(shape.max_len());
             for tail in (0..1024).step_by(align as usize) {
                 let room = shape.room(tail);
@@ -223,18 +236,12 @@ mod tests {
 
     #[test]
     fn a_record_takes_its_header_and_its_payload_rounded_up() {
-        let dense = Shape {
-            capacity: 1024,
-            align: 8,
-        };
+        let dense = Shape::new(1024, 8);
         assert_eq!(
             [0, 1, 8, 9, 48].map(|n| dense.total(n)),
             [8, 16, 16, 24, 56]
         );
-        let lines = Shape {
-            capacity: 1024,
-            align: 64,
-        };
+        let lines = Shape::new(1024, 64);
         assert_eq!([0, 56, 57].map(|n| lines.total(n)), [64, 64, 128]);
     }
 }

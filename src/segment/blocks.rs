@@ -12,28 +12,32 @@ use super::copy::BULK;
 /// The lengths that are copied here.
 pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=BULK;
 
-/// Up to so many bytes take three moves.
-const SHORT: usize = 48;
+/// Those that take three moves.
+const SHORT: std::ops::RangeInclusive<usize> = 16..=48;
 
-/// Copies `len` bytes, one of [`LENGTHS`].
+/// Copies `len` bytes if it is one of [`LENGTHS`], and says whether. One comparison for the short ones.
 ///
 /// # Safety
-/// * `src` is valid for reads and `dst` for writes of `len` bytes, at least 16; other processes may write either.
+/// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
 #[inline(always)]
-pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) {
-    if len <= SHORT {
-        // SAFETY: this function's contract.
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> bool {
+    if SHORT.contains(&len) {
+        // SAFETY: this function's contract; 16 to 48.
         unsafe { short(dst, src, len) };
-    } else {
-        // SAFETY: this function's contract; more than 48.
-        unsafe { long(dst, src, len) };
+        return true;
     }
+    if !LENGTHS.contains(&len) {
+        return false;
+    }
+    // SAFETY: this function's contract; more than 48.
+    unsafe { long(dst, src, len) };
+    true
 }
 
 /// Three moves: at either end, and in the middle.
 ///
 /// # Safety
-/// As for [`copy`]; `len` is at most 48.
+/// As for [`copy`]; `len` is 16 to 48.
 #[inline(always)]
 unsafe fn short(dst: *mut u8, src: *const u8, len: usize) {
     // SAFETY: reads and writes 16 bytes at 0, `len / 2 - 8` and `len - 16`: inside both ranges.

@@ -67,9 +67,8 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
         return;
     }
     #[cfg(target_arch = "x86_64")]
-    if len > LINE && len <= BULK {
-        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-        unsafe { blocks::copy(dst, src, len) };
+    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+    if len > LINE && unsafe { blocks::copy(dst, src, len) } {
         return;
     }
     let mut at = first_pairs!(pair_in(dst, src), len, 0 16 32 48);
@@ -138,9 +137,8 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize, owned: boo
 #[inline(always)]
 pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    if blocks::LENGTHS.contains(&len) {
-        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-        unsafe { blocks::copy(dst, src, len) };
+    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+    if unsafe { blocks::copy(dst, src, len) } {
         return;
     }
     // SAFETY: this function's contract is that of `copy_in`.
@@ -154,9 +152,8 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
 #[inline(always)]
 pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize, owned: bool) {
     #[cfg(target_arch = "x86_64")]
-    if blocks::LENGTHS.contains(&len) {
-        // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-        unsafe { blocks::copy(dst, src, len) };
+    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
+    if unsafe { blocks::copy(dst, src, len) } {
         return;
     }
     // SAFETY: this function's contract is that of `copy_out`.

@@ -36,7 +36,7 @@ pub(crate) struct Bytes {
     capacity: u64,
     /// How far ahead lines are asked for; 0 in rings too small for it.
     ahead: u64,
-    /// Up to how many bytes of a record the consumer dirties when it hands them back; 0 if it never does.
+    /// The consumer dirties records of 65 bytes, and of up to so many more, when it hands them back.
     dirtied: u64,
 }
 
@@ -58,7 +58,7 @@ impl Data for Bytes {
             ahead: if large { PREFETCH_BYTES } else { 0 },
             // Where many produce, the consumer wipes.
             dirtied: match habits().dirties && geometry.kind != header::KIND_MPSC {
-                true => MOST_DIRTIED_BYTES,
+                true => MOST_DIRTIED_BYTES - LINE,
                 false => 0,
             },
         }
@@ -113,12 +113,9 @@ impl Strip<'_> {
 
     /// Asks for lines to be written ahead of `next`, as many as begin in the `total` bytes of the record that ends there:
     /// each line, but for as many as padding has passed over, and nothing has to be remembered. In rings too small for it
-    /// for none.
+    /// for none that is not here already.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
-        if self.bytes.ahead == 0 {
-            return;
-        }
         let end = next.wrapping_add(self.bytes.ahead);
         if total <= LINE {
             // If one begins there it is this one; to ask for another one again costs less than to find out.
@@ -133,14 +130,20 @@ impl Strip<'_> {
         }
     }
 
-    /// Copies `bytes` to `position`, a multiple of 8.
+    /// Copies `bytes` behind the header that will be at `position`, a multiple of 8.
     ///
     /// # Panics
-    /// If they pass the end of the ring.
+    /// If header and bytes pass the end of the ring.
     #[inline(always)]
-    pub(crate) fn write(self, position: u64, bytes: &[u8]) {
-        let at = self.payload(position, bytes.len());
-        // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
+    pub(crate) fn write_record(self, position: u64, bytes: &[u8]) {
+        assert!(
+            bytes.len() as u64 + HEADER <= self.room(position),
+            "{PAST_THE_END}"
+        );
+        // SAFETY: the masked index is inside the mapping, and so are header and payload behind it.
+        let at = unsafe { self.byte(position).add(HEADER as usize) };
+        // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
+        // the ring is a multiple of 8.
         unsafe { copy::copy_in_any(at, bytes.as_ptr(), bytes.len()) };
     }
 
@@ -169,16 +172,15 @@ impl Strip<'_> {
     /// has it in hand.
     ///
     /// # Panics
-    /// If the record passes the end of the ring, or its payload that of the record.
+    /// If header and payload pass the end of the ring.
     #[inline(always)]
     pub(crate) fn take_record(self, position: u64, record: Record, out: &mut Vec<u8>) {
-        let (len, total) = (u64::from(record.len), record.total);
-        // Two comparisons, because whoever has found the record has made the first.
+        // Whoever has found the record has made the same comparison.
         assert!(
-            total <= self.room(position) && len + HEADER <= total,
+            u64::from(record.len) + HEADER <= self.room(position),
             "{PAST_THE_END}"
         );
-        // SAFETY: the masked index and the whole record, of which the header is a part, are inside the mapping.
+        // SAFETY: the masked index is inside the mapping, and so are header and payload behind it.
         let at = unsafe { self.byte(position).add(HEADER as usize) };
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
         // the ring is a multiple of 8; it is writable to a consumer, and its own.
@@ -252,7 +254,8 @@ impl Words for Strip<'_> {
 impl Cells for Strip<'_> {
     #[inline(always)]
     fn dirty(&self, position: u64, bytes: u64) {
-        if bytes <= LINE || bytes > self.bytes.dirtied {
+        // One comparison, in which up to a line is very much.
+        if bytes.wrapping_sub(LINE + 1) >= self.bytes.dirtied {
             return;
         }
         let at = self.payload(position, bytes as usize);

@@ -48,7 +48,7 @@ impl RecordReader {
             Ok(position)
         };
         if lossless {
-            let reach = shape.capacity - shape.align;
+            let reach = shape.capacity - shape.align();
             let gated = frontier::gate(control, standing.gate(), reach, choose);
             standing.rouse_producer();
             gated?.ok_or_else(|| EndpointError::from(frontier::corrupt(control)))?;

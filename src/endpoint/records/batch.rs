@@ -32,7 +32,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
             if i > 0 {
                 self.tail.begin(strip, &claim, record.len);
             }
-            strip.write(self.payload_at(&claim), bytes);
+            strip.write_record(self.tail.next(&claim), bytes);
             self.tail.commit(strip, &mut claim, record);
         }
         self.notify();

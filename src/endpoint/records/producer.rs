@@ -131,7 +131,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn try_push_tagged(&mut self, tag: u16, record: &[u8]) -> Result<(), TryPushError> {
         let wanted = self.check(record.len(), tag)?;
         let claim = self.claim_now(wanted)?;
-        self.put(claim, wanted, |strip, at| strip.write(at, record));
+        self.put(claim, wanted, |strip, at| strip.write_record(at, record));
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn push_tagged(&mut self, tag: u16, record: &[u8], wait: Wait) -> Result<(), PushError> {
         let wanted = self.check(record.len(), tag)?;
         let claim = self.claim_wait(wanted, wait, None)?;
-        self.put(claim, wanted, |strip, at| strip.write(at, record));
+        self.put(claim, wanted, |strip, at| strip.write_record(at, record));
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ) -> Result<(), PushError> {
         let wanted = self.check(record.len(), tag)?;
         let claim = self.claim_wait(wanted, wait, Some(deadline))?;
-        self.put(claim, wanted, |strip, at| strip.write(at, record));
+        self.put(claim, wanted, |strip, at| strip.write_record(at, record));
         Ok(())
     }
 
@@ -172,7 +172,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     pub fn try_push_vectored(&mut self, tag: u16, parts: &[&[u8]]) -> Result<(), TryPushError> {
         let wanted = self.check(length_of(parts), tag)?;
         let claim = self.claim_now(wanted)?;
-        self.put(claim, wanted, |strip, at| gather(strip, at, parts));
+        self.put(claim, wanted, |strip, at| {
+            gather(strip, at.wrapping_add(HEADER), parts)
+        });
         Ok(())
     }
 
@@ -188,7 +190,9 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
     ) -> Result<(), PushError> {
         let wanted = self.check(length_of(parts), tag)?;
         let claim = self.claim_wait(wanted, wait, None)?;
-        self.put(claim, wanted, |strip, at| gather(strip, at, parts));
+        self.put(claim, wanted, |strip, at| {
+            gather(strip, at.wrapping_add(HEADER), parts)
+        });
         Ok(())
     }
 
@@ -320,11 +324,11 @@ impl<K: RecordKind, M: Trust> RecordProducer<K, M> {
         Ok(self.tail.shape().record(len as u32, tag))
     }
 
-    /// Writes and publishes the one record of `claim`.
+    /// Has the one record of `claim` written by `write`, which is given its position, and publishes it.
     #[inline(always)]
     fn put(&mut self, mut claim: Claim<K>, record: Record, write: impl FnOnce(Strip<'_>, u64)) {
         let (strip, at) = (self.view.strip(), self.tail.next(&claim));
-        write(strip, at.wrapping_add(HEADER));
+        write(strip, at);
         self.tail.commit(strip, &mut claim, record);
         if !K::Tail::SHARED {
             strip.prefetch_ahead(at.wrapping_add(record.total), record.total);

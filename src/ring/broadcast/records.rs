@@ -60,7 +60,7 @@ impl Tail {
         let (_, at) = walk(words, shape, from);
         Ok(Self {
             at,
-            credit: Credit::new(control, at.position, shape.capacity, shape.align),
+            credit: Credit::new(control, at.position, shape.capacity, shape.align()),
             marks: i as u64 + 1,
             marked: from.position,
             shape,
@@ -327,7 +327,7 @@ impl Reader {
                 match self.overtaken(words, control, resume) {
                     // Nothing but padding.
                     Seen::Lost(0) => {
-                        passed += self.shape.align;
+                        passed += self.shape.align();
                         continue;
                     }
                     lost => return lost,

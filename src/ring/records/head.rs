@@ -13,7 +13,7 @@ use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Cells;
 use super::Producers;
 use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
-use crate::layout::record::{self, Record, Shape};
+use crate::layout::record::{self, HEADER, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
 
@@ -74,8 +74,8 @@ impl Head {
         if producers == Producers::Many {
             // The predecessor may have died in the middle of it.
             let first = unwiped.min(shape.room(wiped));
-            cells.wipe(wiped, first, shape.align);
-            cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align);
+            cells.wipe(wiped, first, shape.align());
+            cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align());
         }
         // Release Z1: zeroes before a producer that acquires this claims them.
         control.head.0.wiped.store(taken, Release);
@@ -139,7 +139,8 @@ impl Head {
     #[inline(always)]
     fn readable(&self, cells: &impl Cells, position: u64, word: u64) -> Option<Record> {
         let record = self.shape.record(record::len(word), record::tag(word));
-        let is_whole = record.total <= cells.room(position);
+        // Then all that it takes is, for records begin at multiples of the alignment, and the ring ends at one.
+        let is_whole = u64::from(record.len) + HEADER <= cells.room(position);
         (record::is_ready(word) && is_whole).then_some(record)
     }
 
@@ -168,7 +169,7 @@ impl Head {
                 cells.at(from).store(record::taken(word), Relaxed);
                 cells.dirty(from, total);
             }
-            Producers::Many => cells.wipe(from, total, self.shape.align),
+            Producers::Many => cells.wipe(from, total, self.shape.align()),
         }
         // Release Z1: the payload was read and wiped before a producer that acquires this writes over it.
         control.head.0.wiped.store(next, Release);

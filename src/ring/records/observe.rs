@@ -71,7 +71,7 @@ impl Onlooker {
             let stale = found != word && untaken;
             if stale && !self.is_untaken(control) {
                 // The mark is of this lap after all: the consumer has come by. (Z2 shows it as passed by now.)
-                passed += self.shape.align;
+                passed += self.shape.align();
                 continue;
             }
             let total = self.shape.total(record::len(word));
@@ -124,5 +124,5 @@ impl Onlooker {
 /// Where the consumer is; rounded down if a peer lies.
 fn taken(control: &Control, shape: Shape) -> u64 {
     // Acquire C1: pairs with the Release in `Head::release`.
-    control.head.0.taken.load(Acquire) & !(shape.align - 1)
+    control.head.0.taken.load(Acquire) & !(shape.align() - 1)
 }

@@ -67,7 +67,7 @@ impl Head {
         let shape = self.shape();
         let (mut at, mut left) = (self.next(), shape.capacity);
         // Each turn passes a record or padding, makes some, or is the last. Bounded for peers that lie.
-        for _ in 0..=2 * (shape.capacity / shape.align) {
+        for _ in 0..=2 * (shape.capacity / shape.align()) {
             if left == 0 {
                 return Walk::Finished(at);
             }

@@ -165,7 +165,7 @@ impl Tail {
             // Acquire Z1: pairs with the Release in `Head::release`: the same, of what was not yet announced.
             Exactly::Yes => (CorruptWord::Head, control.head.0.wiped.load(Acquire)),
         };
-        let limit = free.wrapping_add(self.shape.capacity - self.shape.align);
+        let limit = free.wrapping_add(self.shape.capacity - self.shape.align());
         // The gate may lag behind what an exact look has shown, but never by a lap; what is outside that cannot
         // be honest, and must not buy room.
         if self.next.wrapping_sub(free) > 2 * self.shape.capacity {
