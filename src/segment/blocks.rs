@@ -4,7 +4,7 @@
 //!
 //! Lengths differ from call to call, so the processor guesses wrong whichever way it is told when to stop. The moves overlap
 //! instead: up to 48 bytes take three of them, up to 64 four, and what is longer goes by 64 bytes, the last of which reach
-//! back into those before. A loop of single moves of 16 bytes has more ends to guess, and takes twice as long
+//! back into those before; or half as many of twice the size, where the processor has them. A loop of single moves of 16 bytes has more ends to guess, and takes twice as long
 //! wherever the compiler happens to lay it across two lines of code.
 
 use super::copy::BULK;
@@ -15,12 +15,14 @@ pub(super) const LENGTHS: std::ops::RangeInclusive<usize> = 16..=BULK;
 /// Those that take three moves.
 const SHORT: std::ops::RangeInclusive<usize> = 16..=48;
 
-/// Copies `len` bytes if it is one of [`LENGTHS`], and says whether. One comparison for the short ones.
+/// Copies `len` bytes if it is one of [`LENGTHS`], and says whether. One comparison for the short ones. The others by `wide`
+/// moves where that is best.
 ///
 /// # Safety
 /// * `src` is valid for reads and `dst` for writes of `len` bytes; other processes may write either.
+/// * The processor has AVX if moves are `wide`.
 #[inline(always)]
-pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> bool {
+pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize, wide: bool) -> bool {
     if SHORT.contains(&len) {
         // SAFETY: this function's contract; 16 to 48.
         unsafe { short(dst, src, len) };
@@ -29,8 +31,12 @@ pub(super) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> bool {
     if !LENGTHS.contains(&len) {
         return false;
     }
-    // SAFETY: this function's contract; more than 48.
-    unsafe { long(dst, src, len) };
+    match wide {
+        // SAFETY: this function's contract; more than 48.
+        true => unsafe { long_wide(dst, src, len) },
+        // SAFETY: this function's contract; more than 48.
+        false => unsafe { long(dst, src, len) },
+    }
     true
 }
 
@@ -107,6 +113,72 @@ unsafe fn long(dst: *mut u8, src: *const u8, len: usize) {
             left = inout(reg) len => _,
             at = inout(reg) 0usize => _,
             out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            options(nostack)
+        )
+    };
+}
+
+/// Two moves of 32 bytes up to 64 bytes, four up to 128; then 128 bytes a turn, before which the last 128 are read.
+///
+/// # Safety
+/// As for [`long`]; the processor has AVX.
+#[inline(always)]
+unsafe fn long_wide(dst: *mut u8, src: *const u8, len: usize) {
+    // SAFETY: reads and writes 32 bytes at either end (up to 64 bytes), 64 at either end (up to 128), or 128 at 0, 128, ...
+    // below `len - 128` and at `len - 128`: inside both ranges.
+    unsafe {
+        core::arch::asm!(
+            "sub {left}, 128",
+            "ja 2f",
+            "cmp {left}, -64",
+            "jle 4f",
+            "vmovdqu ymm0, [{src}]",
+            "vmovdqu ymm1, [{src} + 32]",
+            "vmovdqu ymm2, [{src} + {left} + 64]",
+            "vmovdqu ymm3, [{src} + {left} + 96]",
+            "vmovdqu [{dst}], ymm0",
+            "vmovdqu [{dst} + 32], ymm1",
+            "vmovdqu [{dst} + {left} + 64], ymm2",
+            "vmovdqu [{dst} + {left} + 96], ymm3",
+            "jmp 5f",
+            "2:",
+            "vmovdqu ymm4, [{src} + {left}]",
+            "vmovdqu ymm5, [{src} + {left} + 32]",
+            "vmovdqu ymm6, [{src} + {left} + 64]",
+            "vmovdqu ymm7, [{src} + {left} + 96]",
+            "3:",
+            "vmovdqu ymm0, [{src} + {at}]",
+            "vmovdqu ymm1, [{src} + {at} + 32]",
+            "vmovdqu ymm2, [{src} + {at} + 64]",
+            "vmovdqu ymm3, [{src} + {at} + 96]",
+            "vmovdqu [{dst} + {at}], ymm0",
+            "vmovdqu [{dst} + {at} + 32], ymm1",
+            "vmovdqu [{dst} + {at} + 64], ymm2",
+            "vmovdqu [{dst} + {at} + 96], ymm3",
+            "sub {at}, -128",
+            "cmp {at}, {left}",
+            "jb 3b",
+            "vmovdqu [{dst} + {left}], ymm4",
+            "vmovdqu [{dst} + {left} + 32], ymm5",
+            "vmovdqu [{dst} + {left} + 64], ymm6",
+            "vmovdqu [{dst} + {left} + 96], ymm7",
+            "jmp 5f",
+            "4:",
+            "vmovdqu ymm0, [{src}]",
+            "vmovdqu ymm1, [{src} + {left} + 96]",
+            "vmovdqu [{dst}], ymm0",
+            "vmovdqu [{dst} + {left} + 96], ymm1",
+            "5:",
+            "vzeroupper",
+            src = in(reg) src,
+            dst = in(reg) dst,
+            left = inout(reg) len => _,
+            at = inout(reg) 0usize => _,
+            // All of them: their upper halves are zeroed.
+            out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _,
+            out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
+            out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _,
+            out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _,
             options(nostack)
         )
     };

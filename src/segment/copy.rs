@@ -68,7 +68,7 @@ pub(super) unsafe fn copy_in(dst: *mut u8, src: *const u8, len: usize) {
     }
     #[cfg(target_arch = "x86_64")]
     // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-    if len > LINE && unsafe { blocks::copy(dst, src, len) } {
+    if len > LINE && unsafe { blocks::copy(dst, src, len, false) } {
         return;
     }
     let mut at = first_pairs!(pair_in(dst, src), len, 0 16 32 48);
@@ -130,17 +130,19 @@ pub(super) unsafe fn copy_out(dst: *mut u8, src: *mut u8, len: usize, owned: boo
 }
 
 /// Like [`copy_in`], for lengths that differ from call to call, where what to do next is hard to guess; see
-/// `blocks.rs`.
+/// `blocks.rs`. By `wide` moves where that is best.
 ///
 /// # Safety
-/// As for [`copy_in`].
+/// As for [`copy_in`]; the processor has AVX if moves are `wide`.
 #[inline(always)]
-pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
+pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize, wide: bool) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-    if unsafe { blocks::copy(dst, src, len) } {
+    // SAFETY: both ranges are valid for `len` bytes by this function's contract, which has AVX as well.
+    if unsafe { blocks::copy(dst, src, len, wide) } {
         return;
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = wide;
     // SAFETY: this function's contract is that of `copy_in`.
     unsafe { apart_in(dst, src, len) };
 }
@@ -148,14 +150,16 @@ pub(super) unsafe fn copy_in_any(dst: *mut u8, src: *const u8, len: usize) {
 /// Like [`copy_out`], for lengths that differ from call to call; see [`copy_in_any`].
 ///
 /// # Safety
-/// As for [`copy_out`].
+/// As for [`copy_out`]; the processor has AVX if moves are `wide`.
 #[inline(always)]
-pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize, owned: bool) {
+pub(super) unsafe fn copy_out_any(dst: *mut u8, src: *mut u8, len: usize, wide: bool, owned: bool) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: both ranges are valid for `len` bytes by this function's contract.
-    if unsafe { blocks::copy(dst, src, len) } {
+    // SAFETY: both ranges are valid for `len` bytes by this function's contract, which has AVX as well.
+    if unsafe { blocks::copy(dst, src, len, wide) } {
         return;
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = wide;
     // SAFETY: this function's contract is that of `copy_out`.
     unsafe { apart_out(dst, src, len, owned) };
 }
@@ -366,6 +370,7 @@ unsafe fn pair_out<const AT: usize>(dst: *mut u8, src: *mut u8) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::processor::habits;
     use super::*;
 
     /// Shared memory for a test: 8-aligned words.
@@ -415,15 +420,17 @@ mod tests {
 
     #[test]
     fn copies_of_any_length_are_the_same_bytes_and_touch_no_others() {
-        for len in (0..BULK + 2).chain([4096, 4097, 10_000]) {
+        let wide = [false, habits().wide()];
+        let lens = (0..BULK + 2).chain([4096, 4097, 10_000]);
+        for (len, wide) in lens.flat_map(|len| wide.map(|wide| (len, wide))) {
             let data: Vec<u8> = (0..len).map(|i| (i * 11 + 3) as u8).collect();
             let mut shared = words(len / 8 + 2);
             let mut out = vec![0; len + 1];
             let base = shared.as_mut_ptr().cast::<u8>();
             // SAFETY: `shared` has room for `len` rounded up, and is 8-aligned.
-            unsafe { copy_in_any(base, data.as_ptr(), len) };
+            unsafe { copy_in_any(base, data.as_ptr(), len, wide) };
             // SAFETY: as above; `out` has more than `len` bytes.
-            unsafe { copy_out_any(out.as_mut_ptr(), base, len, true) };
+            unsafe { copy_out_any(out.as_mut_ptr(), base, len, wide, true) };
             assert_eq!((&out[..len], out[len]), (&data[..], 0));
             let bytes: Vec<u8> = shared.iter().flat_map(|w| w.to_ne_bytes()).collect();
             assert_eq!(bytes[..len], data[..], "what was read has changed");

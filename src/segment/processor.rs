@@ -31,6 +31,13 @@ pub(super) struct Habits {
     pub(super) long_copy: LongCopy,
 }
 
+impl Habits {
+    /// Whether copies are best made by moves of 32 bytes. The processor has AVX then.
+    pub(super) fn wide(self) -> bool {
+        self.long_copy == LongCopy::Vectors
+    }
+}
+
 /// All that there are.
 const ALL: [Habits; 3] = [
     // Measured on Intel; where nothing was measured it is as good a guess.

@@ -13,7 +13,6 @@ use crate::layout::record::{HEADER, Record};
 use crate::ring::words::{Cells, Words};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
-use std::marker::PhantomData;
 use std::mem::{MaybeUninit, size_of};
 use std::ptr::NonNull;
 use zerocopy::FromBytes;
@@ -38,14 +37,15 @@ pub(crate) struct Bytes {
     ahead: u64,
     /// The consumer dirties records of 65 bytes, and of up to so many more, when it hands them back.
     dirtied: u64,
+    /// Whether copies are best made by moves of 32 bytes.
+    wide: bool,
 }
 
-/// The bytes of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
-/// be loaded again after every atomic operation.
+/// The bytes of a [`View`]. What is known of them is read where it is used: copies by assembly leave no registers over in
+/// which to keep it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strip<'a> {
-    bytes: Bytes,
-    view: PhantomData<&'a View<Bytes>>,
+    bytes: &'a Bytes,
 }
 
 impl Data for Bytes {
@@ -61,6 +61,7 @@ impl Data for Bytes {
                 true => MOST_DIRTIED_BYTES - LINE,
                 false => 0,
             },
+            wide: habits().wide(),
         }
     }
 }
@@ -69,10 +70,7 @@ impl View<Bytes> {
     /// The bytes.
     #[inline(always)]
     pub(crate) fn strip(&self) -> Strip<'_> {
-        Strip {
-            bytes: *self.data(),
-            view: PhantomData,
-        }
+        Strip { bytes: self.data() }
     }
 }
 
@@ -144,7 +142,7 @@ impl Strip<'_> {
         let at = unsafe { self.byte(position).add(HEADER as usize) };
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping, because what is left of
         // the ring is a multiple of 8.
-        unsafe { copy::copy_in_any(at, bytes.as_ptr(), bytes.len()) };
+        unsafe { copy::copy_in_any(at, bytes.as_ptr(), bytes.len(), self.bytes.wide) };
     }
 
     /// Copies `bytes` to `offset` bytes behind `position`, a multiple of 8.
@@ -165,7 +163,7 @@ impl Strip<'_> {
     pub(crate) fn read_into(self, position: u64, bytes: &mut [u8]) {
         let at = self.payload(position, bytes.len());
         // SAFETY: `at` is 8-aligned, and so many bytes rounded up to 8 are inside the mapping.
-        unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len(), false) };
+        unsafe { copy::copy_out_any(bytes.as_mut_ptr(), at, bytes.len(), self.bytes.wide, false) };
     }
 
     /// Replaces what is in `out` by the payload of `record`, whose header is at `position`, a multiple of 8, for the consumer that
@@ -210,7 +208,7 @@ impl Strip<'_> {
             out.reserve(len);
         }
         // SAFETY: by this function's contract; `out` has room for so many.
-        unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len, owned) };
+        unsafe { copy::copy_out_any(out.as_mut_ptr(), at, len, self.bytes.wide, owned) };
         // SAFETY: so many bytes were written just now.
         unsafe { out.set_len(len) };
     }
