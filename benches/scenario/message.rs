@@ -7,6 +7,11 @@
 /// A plain message of `WORDS` words.
 pub type Message<const WORDS: usize> = [u64; WORDS];
 
+/// Where a message is received, if that is not the engine's choice. It begins on a line, or the same copy of 1 KiB would be a
+/// fifth quicker or slower from one build to the next.
+#[repr(align(64))]
+pub struct Place<const WORDS: usize>(pub Message<WORDS>);
+
 /// Message `number`: every word depends on the number and on its place. peers/cpp/loops.hpp has the same formula.
 pub fn numbered<const WORDS: usize>(number: u64) -> Message<WORDS> {
     let of_number = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);

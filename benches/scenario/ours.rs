@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::engine::{Across, Traits, Wait, WrittenIn};
 use super::loops::{Duplex, Rx, Tx};
-use super::message::{Message, numbered};
+use super::message::{Message, Place, numbered};
 use super::report::OURS;
 
 const fn ours(wait: Wait) -> Traits {
@@ -48,7 +48,7 @@ pub struct Sending<W, const WORDS: usize>(annulus::Producer<Message<WORDS>>, Pha
 /// A receiving end, and where it takes messages to.
 pub struct Receiving<W, const WORDS: usize> {
     end: annulus::Consumer<Message<WORDS>>,
-    message: Message<WORDS>,
+    place: Place<WORDS>,
     wait: PhantomData<W>,
 }
 
@@ -66,7 +66,7 @@ pub fn side<W, const WORDS: usize>(
         Sending(tx, PhantomData),
         Receiving {
             end: rx,
-            message: numbered(0),
+            place: Place(numbered(0)),
             wait: PhantomData,
         },
     ))
@@ -85,8 +85,8 @@ impl<W: Waiting, const WORDS: usize> Tx<WORDS> for Sending<W, WORDS> {
 impl<W: Waiting, const WORDS: usize> Rx<WORDS> for Receiving<W, WORDS> {
     #[inline(always)]
     fn try_receive(&mut self, take: &mut impl FnMut(&Message<WORDS>)) -> bool {
-        match self.end.pop_into(&mut self.message, W::WAIT) {
-            Ok(()) => take(&self.message),
+        match self.end.pop_into(&mut self.place.0, W::WAIT) {
+            Ok(()) => take(&self.place.0),
             Err(error) => panic!("annulus pop: {error}"),
         }
         true

@@ -1,7 +1,8 @@
 // The timed and the verifying loops for C++ queues: the same work, message for message, as ../scenario/loops.rs.
 //
 // A Queue offers `bool push(const M&)` and `bool pop(M&)`. The whole loop is here, so that push and pop are inlined.
-// Messages come from a table made by the Rust side; `opaque` and `in_turn` are those there.
+// Messages come from a table made by the Rust side; `opaque` and `in_turn` are those there; messages are received
+// on a line's begin, as into its `Place`.
 
 #pragma once
 
@@ -70,7 +71,7 @@ template <class Q, class M>
 std::uint64_t receive(Q &queue, const M *table, std::size_t length, std::uint64_t count) {
     std::uint64_t wrong = 0;
     in_turn(table, length, count, [&](const M &expected) {
-        M message;
+        alignas(64) M message;
         pop(queue, message);
         opaque(&message);
         wrong |= differs(message, expected);
@@ -84,7 +85,7 @@ std::uint64_t ping(Q &out, Q &back, const M *table, std::size_t length, std::uin
     in_turn(table, length, count, [&](const M &message) {
         opaque(&message);
         push(out, message);
-        M answer;
+        alignas(64) M answer;
         pop(back, answer);
         opaque(&answer);
         wrong |= differs(answer, message);
@@ -95,7 +96,7 @@ std::uint64_t ping(Q &out, Q &back, const M *table, std::size_t length, std::uin
 template <class Q, class M>
 void echo(Q &out, Q &in, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) {
-        M message;
+        alignas(64) M message;
         pop(in, message);
         opaque(&message);
         push(out, message);
@@ -116,7 +117,7 @@ template <class Q, class M>
 std::uint64_t receive_numbered(Q &queue, std::uint64_t count) {
     std::uint64_t wrong = 0;
     for (std::uint64_t i = 0; i < count; ++i) {
-        M message;
+        alignas(64) M message;
         pop(queue, message);
         for (std::size_t j = 0; j < sizeof(M) / 8; ++j) wrong |= message.words[j] ^ word(i, j);
     }
