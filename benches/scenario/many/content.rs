@@ -1,13 +1,15 @@
 //! What is in a message: who sent it, its number, and words that follow from both.
 //!
 //! Timed loops send from a table that was written long before, for the reason given in ../message.rs. Invariant: the last word
-//! follows from the first, so that a consumer that cannot know which message comes next can still compare both.
+//! is the first one's complement, so that a consumer that cannot know which message comes next can still compare both.
 
 use super::super::message::Message;
 use super::work::MOST_BATCH;
 
 /// Words of a message.
 pub const WORDS: usize = 7;
+/// The last of them.
+const LAST: usize = WORDS - 1;
 /// Bytes of a message.
 pub const BYTES: usize = 8 * WORDS;
 /// What all engines carry.
@@ -23,12 +25,12 @@ pub fn message(producer: u32, number: u64) -> Slot {
     let first = u64::from(producer) << NUMBER_BITS | number;
     std::array::from_fn(|place| match place {
         0 => first,
+        LAST => !first,
         _ => following(first, place),
     })
 }
 
-/// Word `place`, not the first, of the message that begins with `first`.
-#[inline(always)]
+/// Word `place`, neither the first nor the last, of the message that begins with `first`.
 const fn following(first: u64, place: usize) -> u64 {
     let mixed = first.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed.wrapping_add((place as u64).wrapping_mul(0xD1B5_4A32_D192_ED03))
@@ -46,7 +48,7 @@ pub const fn origin(slot: &Slot) -> (usize, u64) {
 /// Zero when the last word is the one that belongs to the first.
 #[inline(always)]
 pub const fn differs(slot: &Slot) -> u64 {
-    slot[WORDS - 1] ^ following(slot[0], WORDS - 1)
+    slot[LAST] ^ !slot[0]
 }
 
 /// The messages that a producer sends round and round. A run of `MOST_BATCH` may begin at any of the first `TABLE`.

@@ -7,10 +7,10 @@
 use std::hint::spin_loop;
 
 use super::super::loops::{Damaged, verdict};
-use super::super::message::in_turn;
+use super::super::message::{self, in_turn};
 use super::super::opaque::opaque;
 use super::books::{Books, CHUNK};
-use super::content::{Slot, differs, lap, message, onward, origin, table};
+use super::content::{self, Slot, differs, lap, onward, origin, table};
 use super::work::{Many, Sharing};
 
 /// Failures in a row after which a crowded party yields.
@@ -142,9 +142,14 @@ impl<T: Tx> Sender<T> {
     /// Sends, timed.
     pub fn send(&mut self, count: u64) {
         if self.batch == 1 {
-            let table = lap(&self.table);
-            let send = |message| send_one(&mut self.tx, message, &mut self.patience);
-            return in_turn(table, count, send);
+            let (tx, patience) = (&mut self.tx, &mut self.patience);
+            // The question whether it is crowded is not to be asked for each message.
+            return match patience.crowded {
+                false => in_turn(lap(&self.table), count, |message| tx.send(opaque(message))),
+                true => in_turn(lap(&self.table), count, |message| {
+                    send_one(tx, message, patience)
+                }),
+            };
         }
         let mut at = 0;
         let mut left = count;
@@ -179,7 +184,7 @@ impl<T: Tx> Sender<T> {
         while number < count {
             let end = count.min(number + self.batch as u64);
             run.clear();
-            run.extend((number..end).map(|number| message(self.producer, number)));
+            run.extend((number..end).map(|number| content::message(self.producer, number)));
             let sent = match &run[..] {
                 [one] => usize::from(self.tx.try_send(one)),
                 several => self.tx.try_send_many(several),
@@ -224,22 +229,33 @@ impl<R: Rx> Receiver<R> {
     }
 
     fn compete(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
-        let (mut wrong, mut sum, mut pending) = (0, 0u64, 0);
+        let (mut wrong, mut sum) = (0, 0u64);
         let mut take = |slot: &Slot| {
             let slot = opaque(slot);
             wrong |= differs(slot);
             sum = sum.wrapping_add(slot[0]);
         };
-        // Only who is alone knows how many are still to come.
-        let alone = self.many.consumers == 1;
-        let mut left = count;
+        if self.many.consumers == 1 {
+            // Only who is alone knows how many are still to come.
+            let got = self.await_all(count, &mut take);
+            books.timed.enter(got, count)?;
+        } else {
+            self.take_shares(count, &mut take, books)?;
+        }
+        books.timed.add(sum);
+        verdict(wrong)
+    }
+
+    /// Takes messages until all consumers together have `count`.
+    fn take_shares(
+        &mut self,
+        count: u64,
+        take: &mut impl FnMut(&Slot),
+        books: &Books,
+    ) -> Result<(), Damaged> {
+        let mut pending = 0;
         loop {
-            let got = match (alone, left) {
-                (true, 0) => 0,
-                (true, _) => self.await_some(left, &mut take),
-                (false, _) => self.take_some(count, &mut take),
-            };
-            left = left.wrapping_sub(got);
+            let got = self.take_some(count, take);
             pending += got;
             if pending >= CHUNK || got == 0 && pending > 0 {
                 books.timed.enter(pending, count)?;
@@ -248,28 +264,26 @@ impl<R: Rx> Receiver<R> {
             if got > 0 {
                 self.patience.failures = 0;
             } else if books.timed.is_over(count) {
-                break;
+                return Ok(());
             } else {
                 self.patience.wait();
             }
         }
-        books.timed.add(sum);
-        verdict(wrong)
     }
 
     fn read(&mut self, count: u64, books: &Books) -> Result<(), Damaged> {
-        let (mut wrong, mut sum, mut at) = (0, 0u64, 0);
+        let table = table(0);
+        let (mut wrong, mut sum) = (0, 0u64);
+        let mut expected = lap(&table).iter().cycle();
         let mut take = |slot: &Slot| {
             let slot = opaque(slot);
-            // The only producer is number 0, so that its first words are the places.
-            wrong |= differs(slot) | (slot[0] ^ at as u64);
+            wrong |= expected
+                .next()
+                .map_or(1, |expected| message::differs(slot, expected));
             sum = sum.wrapping_add(slot[0]);
-            at = onward(at, 1);
         };
-        let mut left = count;
-        while left > 0 {
-            let got = self.await_some(left, &mut take);
-            left = left.checked_sub(got).ok_or(Damaged)?;
+        if self.await_all(count, &mut take) > count {
+            return Err(Damaged);
         }
         books.timed.end();
         books.timed.add(sum);
@@ -304,6 +318,20 @@ impl<R: Rx> Receiver<R> {
                 (false, _) => (),
             }
         }
+    }
+
+    /// Waits for `count` messages and says how many it took; more only if the engine gives more than was asked for.
+    #[inline(always)]
+    fn await_all(&mut self, count: u64, take: &mut impl FnMut(&Slot)) -> u64 {
+        if self.many.batch == 1 && !self.patience.crowded && !R::ALL_AT_ONCE {
+            (0..count).for_each(|_| self.rx.receive(take));
+            return count;
+        }
+        let mut got = 0;
+        while got < count {
+            got += self.await_some(count - got, take);
+        }
+        got
     }
 
     /// Waits for messages and takes a batch, and never more than `left`.
@@ -345,7 +373,7 @@ impl<R: Rx> Receiver<R> {
 fn account(slot: &Slot, many: Many, next: &mut [u64], books: &Books) -> Result<(), Damaged> {
     let (producer, number) = origin(slot);
     let least = next.get_mut(producer).ok_or(Damaged)?;
-    if *slot != message(producer as u32, number) {
+    if *slot != content::message(producer as u32, number) {
         return Err(Damaged);
     }
     match many.sharing {

@@ -73,7 +73,7 @@ fn a_message_twice_out_of_order_damaged_or_invented_is_found_by_the_checking_pas
         assert_eq!(checked(many, |queue| queue.swap(7, 8)), Err(Damaged));
         assert_eq!(checked(many, |queue| queue[7][3] ^= 1), Err(Damaged));
         assert_eq!(
-            checked(many, |queue| queue[7] = message(1, 7)),
+            checked(many, |queue| queue[7] = content::message(1, 7)),
             Err(Damaged)
         );
     }
