@@ -61,8 +61,6 @@ pub(crate) struct Slots {
     ahead_mask: u64,
     /// The same for the only consumer, which does so where slots share lines, and where many produce.
     shared_mask: u64,
-    /// Bytes of that slot to prefetch beyond its first line.
-    ahead_bytes: usize,
     /// Whether consumers dirty the lines they have read.
     dirties: bool,
     /// Slots ahead that consumers prefetch where anybody exchanges, and the mask for that.
@@ -108,7 +106,6 @@ impl Data for Slots {
             back_mask: mask(eager && back * 4 <= geometry.capacity),
             back,
             dirties: habits().dirties,
-            ahead_bytes: geometry.stride.clamp(64, PREFETCH_BYTES + 64) as usize - 64,
         }
     }
 }
@@ -204,10 +201,12 @@ impl Lane<'_> {
         }
         let slot = self.slot(position.wrapping_add(self.slots.ahead));
         prefetch_for_write(slot);
-        let mut more = self.slots.ahead_bytes;
+        // Of a large slot not all. Where the shape is known, so is that there are no more lines.
+        let stride = self.slots.shape.stride;
+        let mut more = stride.clamp(LINE_BYTES, PREFETCH_BYTES + LINE_BYTES) - LINE_BYTES;
         while more > 0 {
-            prefetch_for_write(slot.wrapping_add(more));
-            more -= 64;
+            prefetch_for_write(slot.wrapping_add(more as usize));
+            more -= LINE_BYTES;
         }
     }
 
