@@ -6,14 +6,14 @@
 
 mod common;
 
-use annulus::{Parking, PopError, PushError, Wait, WaitBackend};
+use annulus::{Backing, Parking, PopError, PushError, Wait, WaitBackend};
 use common::child::{self, Args, Child};
 use common::clean::Cleanup;
 use common::page::Page;
 use common::rng::Rng;
 use common::spec::{Spec, Via};
 use common::{alone, eventually};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -310,6 +310,62 @@ fn a_sleeper_is_woken_and_does_not_merely_look_again_when_its_slice_is_over() {
                 "{sleeps:?} {end}: {median:?}"
             );
         }
+    }
+}
+
+/// `wait` returns in time although `claim` keeps giving claims up, which a wait comes on past.
+fn times_out(wait: impl FnOnce() -> PopError + Send, mut claim: impl FnMut() + Send) {
+    let stop = AtomicBool::new(false);
+    let (told, outcome) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                claim();
+                // Not so fast that the consumer finds the ring full each time.
+                (0..20).for_each(|_| std::hint::spin_loop());
+            }
+        });
+        scope.spawn(move || told.send(wait()));
+        let outcome = outcome.recv_timeout(Duration::from_secs(20));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(outcome, Ok(PopError::TimedOut));
+    });
+}
+
+#[test]
+fn claims_that_are_only_given_up_hold_up_no_deadline() {
+    let soon = || Instant::now() + Duration::from_millis(30);
+    for wait in [Wait::spin(), Wait::spin_then_yield(), Wait::park()] {
+        let ring = annulus::mpsc::<u64>("given-up").backing(Backing::Memfd);
+        let ring = ring.capacity(256).create().expect("create");
+        let (mut tx, mut rx) = (
+            ring.producer().expect("a seat"),
+            ring.consumer().expect("a seat"),
+        );
+        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
+        times_out(pop, || drop(tx.try_claim()));
+
+        let ring = annulus::mpmc::<u64>("given-up").backing(Backing::Memfd);
+        let ring = ring.capacity(256).create().expect("create");
+        let (mut tx, mut rx) = (
+            ring.producer().expect("a seat"),
+            ring.consumer().expect("a seat"),
+        );
+        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
+        times_out(pop, || drop(tx.try_claim()));
+
+        let ring = annulus::mpsc_records("given-up").backing(Backing::Memfd);
+        let ring = ring.capacity_bytes(4096).create().expect("create");
+        let (mut tx, mut rx) = (
+            ring.producer().expect("a seat"),
+            ring.consumer().expect("a seat"),
+        );
+        let mut out = Vec::new();
+        let pop = || {
+            rx.pop_into_until(&mut out, wait, soon())
+                .expect_err("nothing committed")
+        };
+        times_out(pop, || drop(tx.try_claim(8)));
     }
 }
 

@@ -105,7 +105,8 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
 /// The beginning of a consumer's wait, in which it goes on glancing itself at what its fast path looks at. Who then finds a message is
 /// where it is taken, and not at the end of a loop that knows about clocks, deaths and naps.
 ///
-/// A wait is known by the position it is for, so that who need not wait has nothing to do with it.
+/// A wait is known by the position at which it began, so that who need not wait has nothing to do with it. It may come on from
+/// there, past what others gave up, and stays the same wait.
 #[derive(Debug, Default)]
 pub(super) struct Glances {
     /// The position.
@@ -125,7 +126,7 @@ impl Glances {
         }
     }
 
-    /// After a glance in vain at position `at`: whether to glance again. Else [`poll_or_wait`] is due.
+    /// After a glance in vain, in the wait that began at position `at`: whether to glance again. Else [`poll_or_wait`] is due.
     #[inline(always)]
     pub(super) fn again(&mut self, at: u64) -> bool {
         if self.at != at || self.left == 0 {

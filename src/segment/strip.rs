@@ -111,7 +111,7 @@ impl Strip<'_> {
 
     /// Asks for lines to be written ahead of `next`, as many as begin in the `total` bytes of the record that ends there:
     /// each line, but for as many as padding has passed over, and nothing has to be remembered. In rings too small for it
-    /// for none that is not here already.
+    /// for the one just written at most.
     #[inline(always)]
     pub(crate) fn prefetch_ahead(self, next: u64, total: u64) {
         let end = next.wrapping_add(self.bytes.ahead);

@@ -90,11 +90,12 @@ impl<T: Element + ?Sized> Reader<T> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn read_into(&mut self, out: &mut T, wait: Wait) -> Result<(), ReadError> {
+        let at = self.place.next();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_on(wait, None)?;
+            self.wait_on(at, wait, None)?;
         }
     }
 
@@ -112,11 +113,12 @@ impl<T: Element + ?Sized> Reader<T> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), ReadError> {
+        let at = self.place.next();
         loop {
             if self.take_into(out) {
                 return Ok(());
             }
-            self.wait_on(wait, Some(deadline))?;
+            self.wait_on(at, wait, Some(deadline))?;
         }
     }
 
@@ -253,18 +255,23 @@ impl<T: Element + ?Sized> Reader<T> {
         }
     }
 
-    /// After a glance in vain. `Ok` means that another one is worth while, no more.
+    /// After a glance in vain, in a wait that began at position `at`. `Ok` means that another one is worth while, no more.
     #[inline(always)]
-    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
-        match self.standing.signal.glances.again(self.place.next()) {
+    fn wait_on(&mut self, at: u64, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
+        match self.standing.signal.glances.again(at) {
             true => Ok(()),
-            false => self.wait_on_slow(wait, deadline),
+            false => self.wait_on_slow(at, wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), ReadError> {
+    fn wait_on_slow(
+        &mut self,
+        at: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), ReadError> {
         let Self {
             place,
             view,
@@ -273,7 +280,7 @@ impl<T: Element + ?Sized> Reader<T> {
         } = self;
         let (lane, control) = (view.lane(), view.control());
         let resume = standing.resume.place();
-        standing.wait_on(place.next(), wait, deadline, |mine, signal| {
+        standing.wait_on(at, wait, deadline, |mine, signal| {
             let seen = place.look(&lane, control, resume);
             if seen != Seen::Message(()) {
                 tell(place, mine, signal);
@@ -311,11 +318,12 @@ impl<T: Element> Reader<T> {
     /// the latest after 100 ms.
     #[inline(always)]
     pub fn read(&mut self, wait: Wait) -> Result<T, ReadError> {
+        let at = self.place.next();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(wait, None)?;
+            self.wait_on(at, wait, None)?;
         }
     }
 
@@ -325,11 +333,12 @@ impl<T: Element> Reader<T> {
     /// Also [`ReadError::TimedOut`].
     #[inline(always)]
     pub fn read_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, ReadError> {
+        let at = self.place.next();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(wait, Some(deadline))?;
+            self.wait_on(at, wait, Some(deadline))?;
         }
     }
 

@@ -189,6 +189,7 @@ impl RecordReader {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<u16, ReadError> {
+        let at = self.place.next();
         let tag = loop {
             let (strip, control) = (self.view.strip(), self.view.control());
             let resume = self.standing.resume.place();
@@ -199,10 +200,10 @@ impl RecordReader {
                     self.standing.lose(lost);
                     return Err(ReadError::Lost(lost));
                 }
-                _ if self.standing.signal.glances.again(self.place.next()) => continue,
+                _ if self.standing.signal.glances.again(at) => continue,
                 _ => {}
             }
-            if let Some(tag) = self.wait_on_slow(out, wait, deadline)? {
+            if let Some(tag) = self.wait_on_slow(at, out, wait, deadline)? {
                 break tag;
             }
         };
@@ -210,11 +211,12 @@ impl RecordReader {
         Ok(tag)
     }
 
-    /// After a glance in vain. `None` means that another one is worth while, no more.
+    /// After a glance in vain, in a wait that began at position `at`. `None` means that another one is worth while, no more.
     #[cold]
     #[inline(never)]
     fn wait_on_slow(
         &mut self,
+        at: u64,
         out: &mut Vec<u8>,
         wait: Wait,
         deadline: Option<Instant>,
@@ -227,7 +229,7 @@ impl RecordReader {
         } = self;
         let (strip, control) = (view.strip(), view.control());
         let resume = standing.resume.place();
-        let copied = standing.wait_on(place.next(), wait, deadline, |mine, signal| {
+        let copied = standing.wait_on(at, wait, deadline, |mine, signal| {
             let seen = place.look(&strip, control, resume, copy(strip, out));
             if !matches!(seen, Seen::Message(_)) {
                 tell(place, mine, signal);

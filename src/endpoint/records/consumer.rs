@@ -113,11 +113,12 @@ impl<M: Trust> RecordConsumer<M> {
     /// latest after 100 ms.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut Vec<u8>, wait: Wait) -> Result<u16, PopError> {
+        let at = self.head.next();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            self.wait_on(wait, None)?;
+            self.wait_on(at, wait, None)?;
         }
     }
 
@@ -132,11 +133,12 @@ impl<M: Trust> RecordConsumer<M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<u16, PopError> {
+        let at = self.head.next();
         loop {
             if let Some(tag) = self.take(out) {
                 return Ok(tag);
             }
-            self.wait_on(wait, Some(deadline))?;
+            self.wait_on(at, wait, Some(deadline))?;
         }
     }
 
@@ -276,11 +278,12 @@ impl<M: Trust> RecordConsumer<M> {
 
     #[inline(always)]
     fn find_wait(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<Record, PopError> {
+        let at = self.head.next();
         loop {
             if let Some(record) = self.head.find(&self.view.strip()) {
                 return Ok(record);
             }
-            self.wait_on(wait, deadline)?;
+            self.wait_on(at, wait, deadline)?;
         }
     }
 
@@ -310,19 +313,24 @@ impl<M: Trust> RecordConsumer<M> {
         }
     }
 
-    /// After a glance in vain. `Ok` means that another one is worth while, no more: a lying producer may take back what was
+    /// After a glance in vain, in a wait that began at position `at`. `Ok` means that another one is worth while, no more: a lying producer may take back what was
     /// seen.
     #[inline(always)]
-    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
-        match self.signal.glances.again(self.head.next()) {
+    fn wait_on(&mut self, at: u64, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        match self.signal.glances.again(at) {
             true => Ok(()),
-            false => self.wait_on_slow(wait, deadline),
+            false => self.wait_on_slow(at, wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+    fn wait_on_slow(
+        &mut self,
+        at: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -332,7 +340,6 @@ impl<M: Trust> RecordConsumer<M> {
             ..
         } = self;
         let (strip, control) = (view.strip(), view.control());
-        let at = head.next();
         let many = mender.is_some();
         let mut verdict = Ok(());
         let mut end = |error| {

@@ -177,8 +177,11 @@ impl<T: Element + ?Sized> Hands<T> {
     fn adopt(&mut self, now: bool, signal: &Signal) -> bool {
         let (lane, control) = (self.view.lane(), self.view.control());
         let dropped = repair::dropped(control);
-        self.run = self.orphans.adopt(&lane, control, self.seat.entry(), now);
-        self.redelivered |= !self.run.is_empty();
+        let run = self.orphans.adopt(&lane, control, self.seat.entry(), now);
+        if !run.is_empty() {
+            self.run = run;
+            self.redelivered = true;
+        }
         if repair::dropped(control) != dropped {
             // There is room where dropped messages were.
             let _ = signal.notify();
@@ -251,9 +254,10 @@ impl<T: Element + ?Sized> Deliveries<T> {
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let most = most.min(self.hands.capacity);
+        let at = self.hands.run.next;
         while let Found::Nothing(_) = self.hands.find(most, &self.signal) {
-            if !self.signal.glances.again(self.hands.run.next) {
-                self.wait_on_slow(most, wait, deadline)?;
+            if !self.signal.glances.again(at) {
+                self.wait_on_slow(at, most, wait, deadline)?;
             }
         }
         Ok(())
@@ -279,17 +283,17 @@ impl<T: Element + ?Sized> Deliveries<T> {
         Ok(())
     }
 
-    /// After a glance in vain. `Ok` means that another one is worth while, no more.
+    /// After a glance in vain, in a wait that began at position `at`. `Ok` means that another one is worth while, no more.
     #[cold]
     #[inline(never)]
     fn wait_on_slow(
         &mut self,
+        at: u64,
         most: u64,
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         let Self { hands, signal } = self;
-        let at = hands.run.next;
         // Polls and questions about the peer come in turns.
         let hands = RefCell::new(hands);
         // Before a death is told, everything is looked for that the dead have left.

@@ -127,11 +127,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// wait for a successor; each call reports the death anew, at the latest after 100 ms.
     #[inline(always)]
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
+        let at = self.head.next();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(wait, None)?;
+            self.wait_on(at, wait, None)?;
         }
     }
 
@@ -141,11 +142,12 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// Also [`PopError::TimedOut`].
     #[inline(always)]
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
+        let at = self.head.next();
         loop {
             if let Some(message) = self.take() {
                 return Ok(message);
             }
-            self.wait_on(wait, Some(deadline))?;
+            self.wait_on(at, wait, Some(deadline))?;
         }
     }
 
@@ -189,8 +191,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
+        let at = self.head.next();
         while !self.take_into(out) {
-            self.wait_on(wait, None)?;
+            self.wait_on(at, wait, None)?;
         }
         Ok(())
     }
@@ -209,8 +212,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         wait: Wait,
         deadline: Instant,
     ) -> Result<(), PopError> {
+        let at = self.head.next();
         while !self.take_into(out) {
-            self.wait_on(wait, Some(deadline))?;
+            self.wait_on(at, wait, Some(deadline))?;
         }
         Ok(())
     }
@@ -421,24 +425,30 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     #[inline(always)]
     fn wait_until_ready(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        let at = self.head.next();
         while !self.next_is_ready() {
-            self.wait_on(wait, deadline)?;
+            self.wait_on(at, wait, deadline)?;
         }
         Ok(())
     }
 
-    /// After a glance in vain. `Ok` means that another one is worth while, no more.
+    /// After a glance in vain, in a wait that began at position `at`. `Ok` means that another one is worth while, no more.
     #[inline(always)]
-    fn wait_on(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
-        match self.signal.glances.again(self.head.next()) {
+    fn wait_on(&mut self, at: u64, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+        match self.signal.glances.again(at) {
             true => Ok(()),
-            false => self.wait_on_slow(wait, deadline),
+            false => self.wait_on_slow(at, wait, deadline),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn wait_on_slow(&mut self, wait: Wait, deadline: Option<Instant>) -> Result<(), PopError> {
+    fn wait_on_slow(
+        &mut self,
+        at: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
         let Self {
             head,
             view,
@@ -448,7 +458,6 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
             ..
         } = self;
         let control = view.control();
-        let at = head.next();
         let claimed = Cell::new(false);
         let mut verdict = Ok(());
         let mut end = |error| {
