@@ -188,7 +188,7 @@ pub(super) const BROADCAST: &[Mutant] = &[
         &[("point.sequence.wrapping_add(u64::from(record::is_ready(word)))",
            "point.sequence + u64::from(record::is_ready(word))")], LIES, Fate::Caught("overflow")),
     mutant("record_credit_has_no_margin", "order", (RECORDS, "impl Tail / fn resume("),
-        &[("shape.capacity, shape.align)", "shape.capacity, 0)")], RECORD_GATED, NOTICED),
+        &[("shape.capacity, shape.align())", "shape.capacity, 0)")], RECORD_GATED, NOTICED),
     mutant("record_successor_starts_at_its_mark", "order", (RECORDS, "impl Tail / fn resume("),
         &[("let (_, at) = walk(words, shape, from);", "let at = from;")], RECORD_DEAD, NOTICED),
 ];

@@ -215,13 +215,13 @@ pub(super) const RECORDS: &[Mutant] = &[
            "control.head.0.taken.store(next, Release); control.head.0.wiped.store(next, Release);")],
         SHARED_WIPED, NOTICED),
     mutant("wiped_before_it_is_taken", "order", (RECORDS_HEAD, "fn pass("),
-        &[("Producers::Many => cells.wipe(from, total, self.shape.align),", "Producers::Many => {}"),
+        &[("Producers::Many => cells.wipe(from, total, self.shape.align()),", "Producers::Many => {}"),
           ("control.head.0.taken.store(next, Release);",
-           "if self.producers == Producers::Many { cells.wipe(from, total, self.shape.align); }
+           "if self.producers == Producers::Many { cells.wipe(from, total, self.shape.align()); }
             control.head.0.taken.store(next, Release);")], WIPE, NOTICED),
     mutant("resume_does_not_wipe", "order", (RECORDS_HEAD, "fn resume("),
-        &[("cells.wipe(wiped, first, shape.align);
-            cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align);", "let _ = first;")], WIPE, WRONG),
+        &[("cells.wipe(wiped, first, shape.align());
+            cells.wipe(wiped.wrapping_add(first), unwiped - first, shape.align());", "let _ = first;")], WIPE, WRONG),
     mutant("resume_wiped_store_relaxed", "Z1", (RECORDS_HEAD, "fn resume("),
         &[("wiped.store(taken, Release)", "wiped.store(taken, Relaxed)")], WIPE, NOTICED),
     mutant("resume_relaxed", "C1 Z1", (RECORDS_HEAD, "fn resume("),

@@ -332,40 +332,34 @@ fn times_out(wait: impl FnOnce() -> PopError + Send, mut claim: impl FnMut() + S
     });
 }
 
+/// Both ends of a ring without a name.
+macro_rules! ends {
+    ($options:expr) => {{
+        let ring = $options.backing(Backing::Memfd).create().expect("create");
+        let tx = ring.producer().expect("a seat");
+        (tx, ring.consumer().expect("a seat"))
+    }};
+}
+
 #[test]
 fn claims_that_are_only_given_up_hold_up_no_deadline() {
     let soon = || Instant::now() + Duration::from_millis(30);
     for wait in [Wait::spin(), Wait::spin_then_yield(), Wait::park()] {
-        let ring = annulus::mpsc::<u64>("given-up").backing(Backing::Memfd);
-        let ring = ring.capacity(256).create().expect("create");
-        let (mut tx, mut rx) = (
-            ring.producer().expect("a seat"),
-            ring.consumer().expect("a seat"),
-        );
+        let (mut tx, mut rx) = ends!(annulus::mpsc::<u64>("given-up").capacity(256));
         let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
         times_out(pop, || drop(tx.try_claim()));
 
-        let ring = annulus::mpmc::<u64>("given-up").backing(Backing::Memfd);
-        let ring = ring.capacity(256).create().expect("create");
-        let (mut tx, mut rx) = (
-            ring.producer().expect("a seat"),
-            ring.consumer().expect("a seat"),
-        );
+        let (mut tx, mut rx) = ends!(annulus::mpmc::<u64>("given-up").capacity(256));
         let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
         times_out(pop, || drop(tx.try_claim()));
 
-        let ring = annulus::mpsc_records("given-up").backing(Backing::Memfd);
-        let ring = ring.capacity_bytes(4096).create().expect("create");
-        let (mut tx, mut rx) = (
-            ring.producer().expect("a seat"),
-            ring.consumer().expect("a seat"),
-        );
+        let (mut tx, mut rx) = ends!(annulus::mpsc_records("given-up").capacity_bytes(4096));
         let mut out = Vec::new();
-        let pop = || {
-            rx.pop_into_until(&mut out, wait, soon())
-                .expect_err("nothing committed")
-        };
-        times_out(pop, || drop(tx.try_claim(8)));
+        let mut pop = || rx.pop_into_until(&mut out, wait, soon());
+        times_out(
+            || pop().expect_err("nothing committed"),
+            || drop(tx.try_claim(8)),
+        );
     }
 }
 
