@@ -218,6 +218,56 @@ fn a_message_that_came_is_returned_whatever_the_deadline() {
     }
 }
 
+/// `wait` returns in time although `claim` keeps giving claims up, which a wait comes on past.
+fn times_out(wait: impl FnOnce() -> PopError + Send, mut claim: impl FnMut() + Send) {
+    let stop = AtomicBool::new(false);
+    let (told, outcome) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                claim();
+                // Not so fast that the consumer finds the ring full each time.
+                (0..20).for_each(|_| std::hint::spin_loop());
+            }
+        });
+        scope.spawn(move || told.send(wait()));
+        let outcome = outcome.recv_timeout(Duration::from_secs(20));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(outcome, Ok(PopError::TimedOut));
+    });
+}
+
+/// Both ends of a ring without a name.
+macro_rules! ends {
+    ($options:expr) => {{
+        let ring = $options.backing(Backing::Memfd).create().expect("create");
+        let tx = ring.producer().expect("a seat");
+        (tx, ring.consumer().expect("a seat"))
+    }};
+}
+
+#[test]
+fn claims_that_are_only_given_up_hold_up_no_deadline() {
+    let soon = || Instant::now() + Duration::from_millis(30);
+    for wait in [Wait::spin(), Wait::spin_then_yield(), Wait::park()] {
+        let (mut tx, mut rx) = ends!(annulus::mpsc::<u64>("given-up").capacity(256));
+        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
+        times_out(pop, || drop(tx.try_claim()));
+
+        let (mut tx, mut rx) = ends!(annulus::mpmc::<u64>("given-up").capacity(256));
+        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
+        times_out(pop, || drop(tx.try_claim()));
+
+        let (mut tx, mut rx) = ends!(annulus::mpsc_records("given-up").capacity_bytes(4096));
+        let mut out = Vec::new();
+        let mut pop = || rx.pop_into_until(&mut out, wait, soon());
+        times_out(
+            || pop().expect_err("nothing committed"),
+            || drop(tx.try_claim(8)),
+        );
+    }
+}
+
 // ---- waking -------------------------------------------------------------------------------------------
 
 /// Nanoseconds of the clock that all processes share.
@@ -310,56 +360,6 @@ fn a_sleeper_is_woken_and_does_not_merely_look_again_when_its_slice_is_over() {
                 "{sleeps:?} {end}: {median:?}"
             );
         }
-    }
-}
-
-/// `wait` returns in time although `claim` keeps giving claims up, which a wait comes on past.
-fn times_out(wait: impl FnOnce() -> PopError + Send, mut claim: impl FnMut() + Send) {
-    let stop = AtomicBool::new(false);
-    let (told, outcome) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                claim();
-                // Not so fast that the consumer finds the ring full each time.
-                (0..20).for_each(|_| std::hint::spin_loop());
-            }
-        });
-        scope.spawn(move || told.send(wait()));
-        let outcome = outcome.recv_timeout(Duration::from_secs(20));
-        stop.store(true, Ordering::Relaxed);
-        assert_eq!(outcome, Ok(PopError::TimedOut));
-    });
-}
-
-/// Both ends of a ring without a name.
-macro_rules! ends {
-    ($options:expr) => {{
-        let ring = $options.backing(Backing::Memfd).create().expect("create");
-        let tx = ring.producer().expect("a seat");
-        (tx, ring.consumer().expect("a seat"))
-    }};
-}
-
-#[test]
-fn claims_that_are_only_given_up_hold_up_no_deadline() {
-    let soon = || Instant::now() + Duration::from_millis(30);
-    for wait in [Wait::spin(), Wait::spin_then_yield(), Wait::park()] {
-        let (mut tx, mut rx) = ends!(annulus::mpsc::<u64>("given-up").capacity(256));
-        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
-        times_out(pop, || drop(tx.try_claim()));
-
-        let (mut tx, mut rx) = ends!(annulus::mpmc::<u64>("given-up").capacity(256));
-        let pop = || rx.pop_until(wait, soon()).expect_err("nothing committed");
-        times_out(pop, || drop(tx.try_claim()));
-
-        let (mut tx, mut rx) = ends!(annulus::mpsc_records("given-up").capacity_bytes(4096));
-        let mut out = Vec::new();
-        let mut pop = || rx.pop_into_until(&mut out, wait, soon());
-        times_out(
-            || pop().expect_err("nothing committed"),
-            || drop(tx.try_claim(8)),
-        );
     }
 }
 
