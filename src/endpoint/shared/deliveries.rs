@@ -69,9 +69,10 @@ enum Found {
 }
 
 impl<T: Element + ?Sized> Hands<T> {
-    /// Claims up to `most` messages if none is in hand, and makes sure that the next one is no tombstone.
+    /// Claims up to `most` messages if none is in hand, and makes sure that the next one is no tombstone. Only with care does
+    /// it say why there is none.
     #[inline(always)]
-    fn find(&mut self, most: u64, signal: &Signal) -> Found {
+    fn find(&mut self, most: u64, care: Care, signal: &Signal) -> Found {
         // Bounded: lying producers can make this lap the ring once, not for ever.
         for _ in 0..=self.capacity {
             if self.run.is_empty() && self.gate_is_due() {
@@ -80,7 +81,13 @@ impl<T: Element + ?Sized> Hands<T> {
             let lane = self.view.lane();
             let control = self.view.control();
             if self.run.is_empty() {
-                match head::take(&lane, control, self.seat.entry(), most, self.producers) {
+                let mine = self.seat.entry();
+                let taken = match care {
+                    Care::Quick => head::take_there(&lane, control, mine, most)
+                        .ok_or(Nothing::Empty { claimed: false }),
+                    Care::Thorough => head::take(&lane, control, mine, most, self.producers),
+                };
+                match taken {
                     Ok(run) => {
                         self.run = run;
                         self.redelivered = false;
@@ -128,7 +135,7 @@ impl<T: Element + ?Sized> Hands<T> {
     /// What [`Hands::find`] did not find, after clearing up after the dead.
     fn find_slow(&mut self, most: u64, care: Clearing, signal: &Signal) -> Found {
         loop {
-            let nothing = match self.find(most, signal) {
+            let nothing = match self.find(most, Care::Thorough, signal) {
                 Found::Nothing(nothing) => nothing,
                 found => return found,
             };
@@ -225,7 +232,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
     #[inline(always)]
     pub(super) fn find_now(&mut self, most: u64) -> Result<(), TryPopError> {
         let most = most.min(self.hands.capacity);
-        match self.hands.find(most, &self.signal) {
+        match self.hands.find(most, Care::Quick, &self.signal) {
             Found::Message => Ok(()),
             Found::Nothing(_) => self.find_now_slow(most),
         }
@@ -255,7 +262,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
     ) -> Result<(), PopError> {
         let most = most.min(self.hands.capacity);
         let at = self.hands.run.next;
-        while let Found::Nothing(_) = self.hands.find(most, &self.signal) {
+        while let Found::Nothing(_) = self.hands.find(most, Care::Quick, &self.signal) {
             if !self.signal.glances.again(at) {
                 self.wait_on_slow(at, most, wait, deadline)?;
             }
@@ -306,7 +313,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
         let poll = |care, signal: &Signal| {
             let mut hands = hands.borrow_mut();
             let found = match care {
-                Care::Quick => hands.find(most, signal),
+                Care::Quick => hands.find(most, care, signal),
                 Care::Thorough if nobody_produces.take() => {
                     hands.find_slow(most, Clearing::AtOnce, signal)
                 }

@@ -35,8 +35,8 @@ pub(crate) fn head(control: &Control) -> u64 {
 }
 
 /// Claims up to `most` messages that are there, at least one; some of them may be tombstones. `mine` is this
-/// consumer's entry, whose last claim is finished.
-#[inline(always)]
+/// consumer's entry, whose last claim is finished. Else says why not.
+#[inline]
 pub(crate) fn take(
     words: &impl Words,
     control: &Control,
@@ -44,18 +44,36 @@ pub(crate) fn take(
     most: u64,
     producers: Producers,
 ) -> Result<Run, Nothing> {
+    loop {
+        if let Some(run) = take_there(words, control, mine, most) {
+            return Ok(run);
+        }
+        if let Some(nothing) = nothing(words, control, producers) {
+            return Err(nothing);
+        }
+    }
+}
+
+/// The same, and does not say why not: who looks for that takes the tail's line from the producer that is about to exchange it.
+#[inline(always)]
+pub(crate) fn take_there(
+    words: &impl Words,
+    control: &Control,
+    mine: &Participant,
+    most: u64,
+) -> Option<Run> {
     // Relaxed: the exchange below decides; what is read on the strength of this is compared with it.
     let mut seen = control.head.0.taken.load(Relaxed);
     loop {
         let there = committed_from(words, seen, most);
         if there == 0 {
-            match nothing(words, control, seen, producers) {
-                Ok(now) => seen = now,
-                Err(nothing) => {
-                    withdraw(mine);
-                    return Err(nothing);
-                }
+            // Relaxed: compared for equality; begins anew with it.
+            let now = control.head.0.taken.load(Relaxed);
+            if now == seen {
+                withdraw(mine);
+                return None;
             }
+            seen = now;
             continue;
         }
         announce(mine, seen, there);
@@ -68,7 +86,7 @@ pub(crate) fn take(
             .taken
             .compare_exchange(seen, end, Release, Relaxed)
         {
-            Ok(_) => return Ok(Run { next: seen, end }),
+            Ok(_) => return Some(Run { next: seen, end }),
             Err(now) => seen = now,
         }
         spin_hint();
@@ -91,16 +109,11 @@ fn committed_from(words: &impl Words, from: u64, most: u64) -> u64 {
     n
 }
 
-/// Why there is nothing at the head that was `seen`; or the head as it is by now.
-///
-/// Never a call, seldom as it is needed: `words` would be put into memory for it by every take, and that is a dozen stores.
-#[inline(always)]
-fn nothing(
-    words: &impl Words,
-    control: &Control,
-    seen: u64,
-    producers: Producers,
-) -> Result<u64, Nothing> {
+/// Why there is nothing at the head; `None` if there may be something by now.
+#[inline]
+fn nothing(words: &impl Words, control: &Control, producers: Producers) -> Option<Nothing> {
+    // Relaxed: compared for equality below.
+    let seen = control.head.0.taken.load(Relaxed);
     // Acquire X1: pairs with the Release in `close_*`. Loaded before the word, so that a message committed before
     // the close is seen below.
     let closed = control.closed.0.load(Acquire);
@@ -108,15 +121,15 @@ fn nothing(
     let (tail, tail_closed) = tail::tail(control);
     // Acquire P1: as in `committed_from`.
     let found = words.at(seen).load(Acquire);
-    // Relaxed: compared for equality; the caller begins anew with it.
+    // Relaxed: compared for equality.
     let now = control.head.0.taken.load(Relaxed);
     let is_there = found == word::ready(seen) || found == word::skip(seen);
     if now != seen || is_there {
-        return Ok(now);
+        return None;
     }
     if distance(found, seen) > 0 || (found & word::STATE != 0 && distance(found, seen) == 0) {
         // Nobody releases what nobody has taken.
-        return Err(Nothing::Corrupt(Corrupt {
+        return Some(Nothing::Corrupt(Corrupt {
             word: CorruptWord::Ready,
             position: seen,
             found,
@@ -134,9 +147,9 @@ fn nothing(
             // Whoever closed may have died before it said so to those who come.
             close::finish_shared(control);
         }
-        return Err(Nothing::Drained);
+        return Some(Nothing::Drained);
     }
-    Err(Nothing::Empty { claimed })
+    Some(Nothing::Empty { claimed })
 }
 
 /// Whether a message is there to be claimed. A hint: another consumer may be quicker.
