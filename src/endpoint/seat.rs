@@ -4,7 +4,7 @@ use crate::error::{EndpointError, OsError};
 use crate::layout::participant::{self, ACTIVE, LEFT, Participant};
 use crate::os::process::{self, Stamp};
 use crate::ring::announce;
-use crate::segment::{Regions, Segment, Token, Tokens};
+use crate::segment::{Regions, Segment, Shared, Token, Tokens};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ pub(crate) struct Seat {
     regions: Regions,
     tokens: Arc<Tokens>,
     index: u32,
+    entry: Shared<Participant>,
     /// `PRODUCER`, `CONSUMER` or `READER`.
     role: u32,
     predecessor: Peer,
@@ -299,6 +300,7 @@ impl Seat {
             regions: regions.clone(),
             tokens: Arc::clone(&segment.tokens),
             index,
+            entry: regions.shared_participant(index),
             role,
             predecessor: predecessor_in(regions.participant(index)),
             token: Some(token),
@@ -335,7 +337,7 @@ impl Seat {
     /// The entry.
     #[inline(always)]
     pub(crate) fn entry(&self) -> &Participant {
-        self.regions.participant(self.index)
+        &self.entry
     }
 
     /// The number of the entry on its side.

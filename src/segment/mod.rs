@@ -37,7 +37,7 @@ pub(crate) use plan::Plan;
 pub(crate) use remove::unlink;
 pub(crate) use strip::{Bytes, Strip};
 pub(crate) use token::{Token, Tokens};
-pub(crate) use view::{Data, Regions, SharedWord, View};
+pub(crate) use view::{Data, Regions, Shared, SharedWord, View};
 
 use crate::error::OsError;
 use crate::layout::alleged::Checked;

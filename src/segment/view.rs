@@ -41,35 +41,47 @@ unsafe impl Send for Regions {}
 // SAFETY: as for Send; `&Regions` gives access to atomics only.
 unsafe impl Sync for Regions {}
 
-/// One word of a ring together with what keeps it, or one of this process alone.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedWord {
-    word: NonNull<AtomicU32>,
+/// One word or entry of a ring together with what keeps it, or one of this process alone.
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    at: NonNull<T>,
     /// Keeps the pointer above valid where it leads into a ring.
     _memory: Option<Arc<Memory>>,
 }
 
-// SAFETY: the word is in `_memory`, or lives for ever; any thread may use it, and it is an atomic.
-unsafe impl Send for SharedWord {}
-// SAFETY: as for Send; `&SharedWord` gives access to an atomic only.
-unsafe impl Sync for SharedWord {}
+/// A word on which somebody may sleep.
+pub(crate) type SharedWord = Shared<AtomicU32>;
+
+// SAFETY: what it points to is in `_memory`, or lives for ever, and any thread may share it (T: Sync).
+unsafe impl<T: Sync> Send for Shared<T> {}
+// SAFETY: as for Send.
+unsafe impl<T: Sync> Sync for Shared<T> {}
 
 impl From<&'static Line<AtomicU32>> for SharedWord {
     fn from(line: &'static Line<AtomicU32>) -> Self {
         Self {
-            word: NonNull::from(&line.0),
+            at: NonNull::from(&line.0),
             _memory: None,
         }
     }
 }
 
-impl Deref for SharedWord {
-    type Target = AtomicU32;
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self {
+            at: self.at,
+            _memory: self._memory.clone(),
+        }
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
 
     #[inline(always)]
-    fn deref(&self) -> &AtomicU32 {
+    fn deref(&self) -> &T {
         // SAFETY: made from a reference into `self._memory`, or to what lives for ever.
-        unsafe { self.word.as_ref() }
+        unsafe { self.at.as_ref() }
     }
 }
 
@@ -198,8 +210,18 @@ impl Regions {
 
     /// The word of the control block that `pick` picks.
     pub(crate) fn shared_word(&self, pick: fn(&Control) -> &Line<AtomicU32>) -> SharedWord {
-        SharedWord {
-            word: NonNull::from(&pick(self.control()).0),
+        self.shared(&pick(self.control()).0)
+    }
+
+    /// Entry `index` of the participant table.
+    pub(crate) fn shared_participant(&self, index: u32) -> Shared<Participant> {
+        self.shared(self.participant(index))
+    }
+
+    /// `part`, which is one of these regions, with what keeps it.
+    fn shared<T>(&self, part: &T) -> Shared<T> {
+        Shared {
+            at: NonNull::from(part),
             _memory: Some(Arc::clone(&self.memory)),
         }
     }
