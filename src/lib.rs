@@ -71,11 +71,11 @@ pub use endpoint::records::{
 pub use endpoint::{
     Broadcast, BroadcastKind, BroadcastRecords, Consumer, Drain, Element, Join, JoinError, Kind,
     Laggards, Loan, LoanRun, ManyConsumers, ManyProducers, Mpmc, Mpsc, MpscRecords, Obstacle,
-    Options, Orphans, Parking, Peer, Producer, Reader, RecordKind, RecordQueue, RecordReader,
-    Repaired, Resume, Ring, Sample, SharedConsumer, SharedDrain, SharedLoan, SharedLoanRun,
-    SharedProducer, SharedSample, SideRepaired, SlotKind, SoleProducer, Spmc, Spsc, SpscRecords,
-    Trust, Trusted, Unsettled, Untrusted, WaitBackend, broadcast, broadcast_records, mpmc, mpsc,
-    mpsc_records, spmc, spsc, spsc_records,
+    Options, Orphans, Parking, Peer, Producer, Reader, ReaderDrain, RecordKind, RecordQueue,
+    RecordReader, Repaired, Resume, Ring, Sample, SharedConsumer, SharedDrain, SharedLoan,
+    SharedLoanRun, SharedProducer, SharedSample, SideRepaired, SlotKind, SoleProducer, Spmc, Spsc,
+    SpscRecords, Trust, Trusted, Unsettled, Untrusted, WaitBackend, broadcast, broadcast_records,
+    mpmc, mpsc, mpsc_records, spmc, spsc, spsc_records,
 };
 pub use error::{
     Corrupt, CorruptWord, CreateError, EndpointError, NotARing, OpenError, OpenOrCreateError,

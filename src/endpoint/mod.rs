@@ -21,7 +21,7 @@ mod table;
 mod typed;
 mod waiting;
 
-pub use broadcast::{Join, JoinError, Reader, RecordReader, Resume};
+pub use broadcast::{Join, JoinError, Reader, ReaderDrain, RecordReader, Resume};
 pub use constructors::{
     broadcast, broadcast_records, mpmc, mpsc, mpsc_records, spmc, spsc, spsc_records,
 };

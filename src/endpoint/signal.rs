@@ -7,6 +7,7 @@ use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier, ranges};
 use crate::segment::{Regions, Segment, Sems, SharedWord};
 use crate::sync::{AtomicU32, Ordering, spin_hint};
+use crate::wait::distance::Distance;
 use crate::wait::pace::Pace;
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
 use std::sync::Arc;
@@ -193,6 +194,13 @@ impl Signal {
     pub(crate) fn rest(&mut self) {
         for _ in 0..std::mem::take(&mut self.rest) {
             spin_hint();
+        }
+    }
+
+    /// Rests at `position`, if `distance` has its owner do so in full flow, and `there` does not find the message that is so far ahead.
+    pub(crate) fn keep(&self, distance: Distance, position: u64, there: impl FnOnce(u64) -> bool) {
+        if distance.flows(self.glances.began_at(), position) && !there(distance.ahead()) {
+            (0..distance.pauses()).for_each(|_| spin_hint());
         }
     }
 

@@ -102,6 +102,13 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
     }
 }
 
+/// Whether a call that finds its message at once may rest behind it, for the producer to get ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    May,
+    Never,
+}
+
 /// The beginning of a consumer's wait, in which it goes on glancing itself at what its fast path looks at. Who then finds a message is
 /// where it is taken, and not at the end of a loop that knows about clocks, deaths and naps.
 ///
@@ -118,6 +125,11 @@ pub(super) struct Glances {
 }
 
 impl Glances {
+    /// Where the last wait began that was not over at once.
+    pub(super) fn began_at(&self) -> u64 {
+        self.at
+    }
+
     /// Before the first poll.
     fn for_position(at: u64) -> Self {
         Self {

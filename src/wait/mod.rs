@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod distance;
 pub(crate) mod pace;
 pub(crate) mod park;
 pub(crate) mod strategy;

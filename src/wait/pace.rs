@@ -11,10 +11,10 @@
 /// Messages of a run for each pause of the rest after it.
 const MESSAGES_A_PAUSE: u64 = 2;
 /// Pauses of the longest rest: 0.4 us where a pause takes 25 ns.
-const PAUSES: u64 = 16;
+pub(super) const PAUSES: u64 = 16;
 
 /// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
-const ROOM_A_PAUSE: u64 = 64;
+pub(super) const ROOM_A_PAUSE: u64 = 64;
 /// A wait that is over with so many looks, behind the first, was none to speak of.
 pub(crate) const AT_ONCE: u32 = 4;
 

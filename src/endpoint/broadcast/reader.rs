@@ -4,6 +4,7 @@ use super::super::seat::Peer;
 use super::super::signal::Signal;
 use super::super::slots_of::SlotsOf;
 use super::super::typed::Element;
+use super::super::waiting::Rest;
 use super::join::{Join, JoinError, Resume};
 use super::standing::{LATEST_TRIES, Standing};
 use crate::error::{EndpointError, ReadError, TryReadError};
@@ -11,6 +12,7 @@ use crate::layout::participant::Participant;
 use crate::ring::broadcast::slots::Reader as Place;
 use crate::ring::broadcast::{Gone, Seen, frontier};
 use crate::segment::{Segment, Slots, View};
+use crate::wait::distance::Distance;
 use crate::wait::strategy::Wait;
 use std::time::Instant;
 
@@ -22,6 +24,7 @@ use std::time::Instant;
 pub struct Reader<T: Element + ?Sized> {
     place: Place,
     view: SlotsOf<T>,
+    distance: Distance,
     standing: Standing,
 }
 
@@ -35,10 +38,8 @@ impl<T: Element + ?Sized> Reader<T> {
         let view = SlotsOf::new(view);
         let standing = Standing::take(segment, &view)?;
         let (lane, control) = (view.lane(), view.control());
-        let (capacity, start) = (
-            segment.checked.geometry.capacity,
-            segment.checked.start_position,
-        );
+        let geometry = &segment.checked.geometry;
+        let (capacity, start) = (geometry.capacity, segment.checked.start_position);
         let of = |place| Place::position_of(&lane, control, capacity, start, place);
         let choose = || -> Result<u64, Gone> {
             match join {
@@ -58,6 +59,7 @@ impl<T: Element + ?Sized> Reader<T> {
         };
         Ok(Self {
             place: Place::new(position, capacity, start),
+            distance: Distance::new(geometry.kind, geometry.stride, capacity),
             view,
             standing,
         })
@@ -74,7 +76,7 @@ impl<T: Element + ?Sized> Reader<T> {
     #[inline(always)]
     pub fn try_read_into(&mut self, out: &mut T) -> Result<(), TryReadError> {
         loop {
-            if self.take_into(out) {
+            if self.take_into(out, Rest::Never) {
                 return Ok(());
             }
             self.look()?;
@@ -92,7 +94,7 @@ impl<T: Element + ?Sized> Reader<T> {
     pub fn read_into(&mut self, out: &mut T, wait: Wait) -> Result<(), ReadError> {
         let at = self.place.next();
         loop {
-            if self.take_into(out) {
+            if self.take_into(out, Rest::May) {
                 return Ok(());
             }
             self.wait_on(at, wait, None)?;
@@ -115,7 +117,7 @@ impl<T: Element + ?Sized> Reader<T> {
     ) -> Result<(), ReadError> {
         let at = self.place.next();
         loop {
-            if self.take_into(out) {
+            if self.take_into(out, Rest::May) {
                 return Ok(());
             }
             self.wait_on(at, wait, Some(deadline))?;
@@ -200,22 +202,33 @@ impl<T: Element + ?Sized> Reader<T> {
 
     /// Copies the next message into `out` if it is there.
     #[inline(always)]
-    fn take_into(&mut self, out: &mut T) -> bool {
+    pub(super) fn take_into(&mut self, out: &mut T, rest: Rest) -> bool {
         let lane = self.view.lane();
         let copy = |position| lane.read_into(position, out.as_mut_bytes());
         if self.place.take(&lane, copy).is_none() {
             return false;
         }
-        self.after_read();
+        self.after_read(rest);
         true
     }
 
     #[inline(always)]
-    fn after_read(&mut self) {
+    fn after_read(&mut self, rest: Rest) {
         self.standing.received += 1;
         if self.place.is_due() {
             self.publish();
         }
+        if rest == Rest::May && self.distance.is_due(self.place.next()) {
+            self.keep_distance();
+        }
+    }
+
+    /// Lets the producer get ahead, if this reader is too close behind.
+    #[inline(never)]
+    fn keep_distance(&mut self) {
+        let (lane, next) = (self.view.lane(), self.place.next());
+        let there = |ahead| self.place.is_there(&lane, ahead);
+        self.standing.signal.keep(self.distance, next, there);
     }
 
     /// Says how far it has come, and wakes a producer that waits for that.
@@ -226,6 +239,30 @@ impl<T: Element + ?Sized> Reader<T> {
             self.standing.entry(),
             &self.standing.signal,
         );
+    }
+
+    /// A drain has found fewer messages than it was asked for.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn ran_short(&mut self) {
+        self.standing.signal.ran_short_at(self.place.next());
+    }
+
+    /// Waits for the first message of a run, and rests first where the last run was shorter than it might have been.
+    #[inline]
+    pub(super) fn wait_for_run(
+        &mut self,
+        n: usize,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), ReadError> {
+        assert!(n > 0, "a drain is of at least one message");
+        self.standing.signal.rest();
+        let at = self.place.next();
+        while !self.place.is_ready(&self.view.lane()) {
+            self.wait_on(at, wait, deadline)?;
+        }
+        Ok(())
     }
 
     fn skip_to_newest(&mut self) {
@@ -301,7 +338,7 @@ impl<T: Element> Reader<T> {
     #[inline(always)]
     pub fn try_read(&mut self) -> Result<T, TryReadError> {
         loop {
-            if let Some(message) = self.take() {
+            if let Some(message) = self.take(Rest::Never) {
                 return Ok(message);
             }
             self.look()?;
@@ -320,7 +357,7 @@ impl<T: Element> Reader<T> {
     pub fn read(&mut self, wait: Wait) -> Result<T, ReadError> {
         let at = self.place.next();
         loop {
-            if let Some(message) = self.take() {
+            if let Some(message) = self.take(Rest::May) {
                 return Ok(message);
             }
             self.wait_on(at, wait, None)?;
@@ -335,7 +372,7 @@ impl<T: Element> Reader<T> {
     pub fn read_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, ReadError> {
         let at = self.place.next();
         loop {
-            if let Some(message) = self.take() {
+            if let Some(message) = self.take(Rest::May) {
                 return Ok(message);
             }
             self.wait_on(at, wait, Some(deadline))?;
@@ -357,11 +394,12 @@ impl<T: Element> Reader<T> {
         Err(TryReadError::Empty)
     }
 
+    /// Copies the next message if it is there.
     #[inline(always)]
-    fn take(&mut self) -> Option<T> {
+    pub(super) fn take(&mut self, rest: Rest) -> Option<T> {
         let lane = self.view.lane();
         let message = self.place.take(&lane, |position| lane.read(position))?;
-        self.after_read();
+        self.after_read(rest);
         Some(message)
     }
 }

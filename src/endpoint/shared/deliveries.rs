@@ -18,6 +18,7 @@ use crate::ring::shared::head::{self, Nothing};
 use crate::ring::shared::{Run, gate, repair, tail};
 use crate::ring::sides::Producers;
 use crate::segment::{Segment, Slots, View};
+use crate::wait::distance::Distance;
 use crate::wait::strategy::Wait;
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -27,6 +28,7 @@ use std::time::Instant;
 pub(super) struct Deliveries<T: Element + ?Sized> {
     pub(super) hands: Hands<T>,
     signal: Signal,
+    distance: Distance,
 }
 
 /// The same without the means to wake others.
@@ -225,6 +227,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
                 seat,
             },
             signal,
+            distance: Distance::new(geometry.kind, geometry.stride, geometry.capacity),
         })
     }
 
@@ -262,12 +265,23 @@ impl<T: Element + ?Sized> Deliveries<T> {
     ) -> Result<(), PopError> {
         let most = most.min(self.hands.capacity);
         let at = self.hands.run.next;
+        if self.distance.is_due(at) {
+            self.keep_distance(at);
+        }
         while let Found::Nothing(_) = self.hands.find(most, Care::Quick, &self.signal) {
             if !self.signal.glances.again(at) {
                 self.wait_on_slow(at, most, wait, deadline)?;
             }
         }
         Ok(())
+    }
+
+    /// Lets the producers get ahead, if this consumer is too close behind.
+    #[inline(never)]
+    fn keep_distance(&mut self, at: u64) {
+        let lane = self.hands.view.lane();
+        let there = |ahead| head::is_committed(&lane, at.wrapping_add(ahead));
+        self.signal.keep(self.distance, at, there);
     }
 
     /// The same, and rests where the last run was shorter than it might have been, so that this one is longer.
@@ -300,7 +314,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
-        let Self { hands, signal } = self;
+        let Self { hands, signal, .. } = self;
         // Polls and questions about the peer come in turns.
         let hands = RefCell::new(hands);
         // Before a death is told, everything is looked for that the dead have left.
@@ -372,7 +386,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
 
 impl<T: Element + ?Sized> Drop for Deliveries<T> {
     fn drop(&mut self) {
-        let Self { hands, signal } = self;
+        let Self { hands, signal, .. } = self;
         if !hands.seat.is_ours() {
             // In a forked child: what is in hand is the parent's.
             return;

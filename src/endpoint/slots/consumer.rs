@@ -5,7 +5,8 @@ use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::slots_of::SlotsOf;
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
-use super::super::waiting::{self, Care, Poll};
+use super::super::waiting::{self, Care, Poll, Rest};
+use super::ahead::Ahead;
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -14,23 +15,13 @@ use crate::ring::close;
 use crate::ring::sides::Producers;
 use crate::ring::spsc::{Head, Look};
 use crate::segment::{Segment, Slots, View};
+use crate::wait::distance::Distance;
 use crate::wait::park;
 use crate::wait::strategy::Wait;
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Instant;
-
-/// What a consumer knows of the messages ahead, where several slots share a line. Asking for their lines in
-/// time nearly doubles the rate of a stream; asking for a line that the producer is still writing halves it.
-/// So it asks only for what it knows to be written.
-#[derive(Clone, Copy, Debug)]
-struct Ahead {
-    /// Lines are asked for as long as the next position is below this one.
-    until: u64,
-    /// When to find out again.
-    probe_at: u64,
-}
 
 /// The consuming end of a ring that has one, whether one produces or many. There is one at a time; it may move between
 /// threads.
@@ -43,6 +34,9 @@ pub struct Consumer<T: ?Sized, M = Untrusted> {
     ahead: Ahead,
     /// There is more to do than to release at positions with none of these bits only: see `after_release`.
     attend_mask: u64,
+    /// The same for what a call is made for.
+    seldom_mask: u64,
+    distance: Distance,
     pub(super) view: SlotsOf<T>,
     signal: Signal,
     seat: Seat,
@@ -65,14 +59,14 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         seat.settle();
         signal::wake_up(&control.consumer_sleep.0);
         let signal = Signal::new(segment, &view, End::Consumer);
+        let distance = Distance::new(geometry.kind, geometry.stride, geometry.capacity);
         // A producer may sleep for want of what the predecessor released last.
         signal.rouse();
         Ok(Self {
-            ahead: Ahead {
-                until: head.next(),
-                probe_at: head.next(),
-            },
-            attend_mask: head.gate_mask() & view.lane().shared_mask(),
+            ahead: Ahead::new(head.next()),
+            attend_mask: head.gate_mask() & view.lane().shared_mask() & distance.mask(),
+            seldom_mask: head.gate_mask() & distance.mask(),
+            distance,
             head: CachePadded::new(head),
             signal,
             view,
@@ -93,6 +87,8 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
             head: self.head,
             ahead: self.ahead,
             attend_mask: self.attend_mask,
+            seldom_mask: self.seldom_mask,
+            distance: self.distance,
             view: self.view,
             signal: self.signal,
             seat: self.seat,
@@ -110,11 +106,11 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     /// [`TryPopError::Closed`] once the producer has closed and everything was taken.
     #[inline(always)]
     pub fn try_pop(&mut self) -> Result<T, TryPopError> {
-        if let Some(message) = self.take() {
+        if let Some(message) = self.take(Rest::Never) {
             return Ok(message);
         }
         self.look()?;
-        self.take().ok_or(TryPopError::Empty)
+        self.take(Rest::Never).ok_or(TryPopError::Empty)
     }
 
     /// Takes the oldest message, waiting for one as `wait` says.
@@ -129,7 +125,7 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     pub fn pop(&mut self, wait: Wait) -> Result<T, PopError> {
         let at = self.head.next();
         loop {
-            if let Some(message) = self.take() {
+            if let Some(message) = self.take(Rest::May) {
                 return Ok(message);
             }
             self.wait_on(at, wait, None)?;
@@ -144,7 +140,7 @@ impl<T: Element, M: Trust> Consumer<T, M> {
     pub fn pop_until(&mut self, wait: Wait, deadline: Instant) -> Result<T, PopError> {
         let at = self.head.next();
         loop {
-            if let Some(message) = self.take() {
+            if let Some(message) = self.take(Rest::May) {
                 return Ok(message);
             }
             self.wait_on(at, wait, Some(deadline))?;
@@ -153,14 +149,14 @@ impl<T: Element, M: Trust> Consumer<T, M> {
 
     /// Takes the next message if it is there.
     #[inline(always)]
-    pub(super) fn take(&mut self) -> Option<T> {
+    pub(super) fn take(&mut self, rest: Rest) -> Option<T> {
         let lane = self.view.lane();
         let message = self.head.take(&lane, |position| {
             let message = lane.read(position);
             lane.dirty(position);
             message
         })?;
-        self.after_release();
+        self.after_release(rest);
         Some(message)
     }
 }
@@ -175,11 +171,13 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     /// On a ring of bytes, if the length is not the slot size.
     #[inline(always)]
     pub fn try_pop_into(&mut self, out: &mut T) -> Result<(), TryPopError> {
-        if self.take_into(out) {
+        if self.take_into(out, Rest::Never) {
             return Ok(());
         }
         self.look()?;
-        self.take_into(out).then_some(()).ok_or(TryPopError::Empty)
+        self.take_into(out, Rest::Never)
+            .then_some(())
+            .ok_or(TryPopError::Empty)
     }
 
     /// Copies the oldest message into `out`, waiting for one as `wait` says.
@@ -192,7 +190,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
     #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T, wait: Wait) -> Result<(), PopError> {
         let at = self.head.next();
-        while !self.take_into(out) {
+        while !self.take_into(out, Rest::May) {
             self.wait_on(at, wait, None)?;
         }
         Ok(())
@@ -213,7 +211,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         deadline: Instant,
     ) -> Result<(), PopError> {
         let at = self.head.next();
-        while !self.take_into(out) {
+        while !self.take_into(out, Rest::May) {
             self.wait_on(at, wait, Some(deadline))?;
         }
         Ok(())
@@ -221,7 +219,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
 
     /// Takes the next message into `out` if it is there.
     #[inline(always)]
-    pub(super) fn take_into(&mut self, out: &mut T) -> bool {
+    pub(super) fn take_into(&mut self, out: &mut T, rest: Rest) -> bool {
         let lane = self.view.lane();
         let read = |position| {
             lane.take_into(position, out.as_mut_bytes());
@@ -230,7 +228,7 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if self.head.take(&lane, read).is_none() {
             return false;
         }
-        self.after_release();
+        self.after_release(rest);
         true
     }
 
@@ -331,45 +329,38 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         let lane = self.view.lane();
         lane.dirty(self.head.next());
         self.head.release(&lane);
-        self.after_release();
+        self.after_release(Rest::Never);
     }
 
     #[inline(always)]
-    fn after_release(&mut self) {
-        // Both masks are of low bits alone, so one of them is the intersection.
+    fn after_release(&mut self, rest: Rest) {
+        // All masks are of low bits alone, so one of them is the intersection.
         if self.head.next() & self.attend_mask != 0 {
             return;
         }
+        if self.head.next() & self.seldom_mask == 0 {
+            self.now_and_then(rest);
+        }
+        if self.view.lane().begins_shared_line(self.head.next()) {
+            if self.mender.is_some() {
+                // Producers wait for each line at their next exchange: they shall find it free to take.
+                self.view.lane().prefetch_back(self.head.next());
+            } else {
+                self.ahead.ask(&self.head, self.view.lane());
+            }
+        }
+    }
+
+    /// Tells the producer what was released, and lets it get ahead if this consumer is too close behind.
+    #[inline(never)]
+    fn now_and_then(&mut self, rest: Rest) {
         if self.head.gate_is_due() {
             self.tell_producer();
         }
-        if self.view.lane().begins_shared_line(self.head.next()) {
-            self.ask_ahead();
-        }
-    }
-
-    /// Asks for a line ahead, if there is something in it.
-    #[inline]
-    fn ask_ahead(&mut self) {
-        let (lane, next) = (self.view.lane(), self.head.next());
-        if self.mender.is_some() {
-            // Producers wait for each line at their next exchange: they shall find it free to take.
-            lane.prefetch_back(next);
-        } else if next < self.ahead.until {
-            lane.prefetch_ahead(next);
-        } else if next >= self.ahead.probe_at {
-            self.probe();
-        }
-    }
-
-    /// Finds out whether lines may be asked for during the next messages.
-    #[inline(never)]
-    fn probe(&mut self) {
-        let (lane, next) = (self.view.lane(), self.head.next());
-        let n = lane.ahead();
-        self.ahead.probe_at = next.wrapping_add(n);
-        if self.head.is_committed(&lane, 2 * n) {
-            self.ahead.until = self.ahead.probe_at;
+        if rest == Rest::May && self.distance.is_due(self.head.next()) {
+            let (lane, next) = (self.view.lane(), self.head.next());
+            let there = |ahead| self.head.is_committed(&lane, ahead);
+            self.signal.keep(self.distance, next, there);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The ends of a ring of slots of which there is one: the only producer, the only consumer.
 
+mod ahead;
 mod batch;
 mod consumer;
 mod loan;

@@ -221,6 +221,20 @@ impl Reader {
         Some(message)
     }
 
+    /// Whether the next message is there. A hint: it may be overwritten before it is copied.
+    #[inline(always)]
+    pub(crate) fn is_ready(&self, words: &impl Words) -> bool {
+        // Relaxed: see above.
+        words.at(self.next).load(Relaxed) == word::ready(self.next)
+    }
+
+    /// Whether the message `n` positions on was published, and so all before it were.
+    pub(crate) fn is_there(&self, words: &impl Words, n: u64) -> bool {
+        let position = self.next.wrapping_add(n);
+        // Relaxed: a hint; every message is looked at again before it is read.
+        is_published(words.at(position).load(Relaxed), position)
+    }
+
     /// What is at the next position. After a loss the reader is at `resume`.
     pub(crate) fn look(
         &mut self,

@@ -152,6 +152,12 @@ fn nothing(words: &impl Words, control: &Control, producers: Producers) -> Optio
     Some(Nothing::Empty { claimed })
 }
 
+/// Whether the message at `position` was committed. A hint.
+pub(crate) fn is_committed(words: &impl Words, position: u64) -> bool {
+    // Relaxed: see above.
+    words.at(position).load(Relaxed) == word::ready(position)
+}
+
 /// Whether a message is there to be claimed. A hint: another consumer may be quicker.
 pub(crate) fn is_ready(words: &impl Words, control: &Control) -> bool {
     // Relaxed: see above.

@@ -392,7 +392,60 @@ impl<T: Sort + ?Sized> Model<T> {
 
     fn read(&mut self) {
         let i = self.reader();
-        self.read_by(i);
+        match self.rng.below(5) {
+            0 => self.drain_by(i),
+            _ => self.read_by(i),
+        }
+    }
+
+    /// Several at a time: what is there and intact, and nothing said or counted of what is not.
+    fn drain_by(&mut self, i: usize) {
+        let (step, size) = (self.step_size(), self.shape.size);
+        let (most, waits) = (1 + self.rng.below(8), self.rng.below(2) == 0);
+        let (first, there, _) = self.next(i, false);
+        let next = self.readers[i].as_ref().expect("joined").next;
+        let intact = (next..self.end()).take_while(|position| self.is_intact(*position));
+        let wanted: Vec<_> = intact
+            .take(most as usize)
+            .map(|position| self.published[(position - self.shape.start) as usize].clone())
+            .collect();
+        let reader = self.readers[i].as_mut().expect("joined");
+        let drain = match waits {
+            true => reader
+                .rx
+                .drain_until(most as usize, Wait::spin(), Instant::now()),
+            false => Ok(reader.rx.drain(most as usize)),
+        };
+        let mut drain = match (drain, first) {
+            (Ok(drain), first) => {
+                assert!(first.is_ok() || !waits);
+                drain
+            }
+            (Err(ReadError::Lost(lost)), Err(TryReadError::Lost(wanted))) => {
+                assert_eq!(lost, wanted);
+                reader.lost += lost;
+                (reader.next, reader.told) = (there, there);
+                return;
+            }
+            (Err(ReadError::TimedOut), Err(TryReadError::Empty))
+            | (Err(ReadError::Closed), Err(TryReadError::Closed)) => {
+                reader.told = reader.next;
+                return;
+            }
+            (got, wanted) => panic!("{:?} and not {wanted:?}", got.err()),
+        };
+        let mut got = Vec::new();
+        while let (true, out) = T::receive(size, |out| drain.next_into(out)) {
+            got.push(out);
+        }
+        assert_eq!(got, wanted);
+        for _ in got {
+            reader.next += 1;
+            reader.received += 1;
+            if reader.next - reader.told >= step {
+                reader.told = reader.next;
+            }
+        }
     }
 
     fn read_by(&mut self, i: usize) {
