@@ -151,6 +151,8 @@ pub(super) const SHARED: &[Mutant] = &[
         &[("match control.head.0.taken.compare_exchange(seen, end, Release, Relaxed)",
            "match { control.head.0.taken.store(end, Release); Ok::<u64, u64>(seen) }")], ONE_EACH, NOTICED),
     // The gate.
+    mutant("learned_a_slot_too_many", "order", (GATE, "fn learn("), &[("from.wrapping_add(n)", "from.wrapping_add(n + 1)")],
+        ("shared_gate", "what_was_seen_ahead_is_free_to_claim"), RACE),
     mutant("gate_of_many_relaxed", "G1", (GATE, "fn publish("), &[("fetch_max(gate, Release)", "fetch_max(gate, Relaxed)")],
         PROMISED, RACE),
     mutant("gate_is_read_relaxed", "G1", (GATE, "fn limit("), ACQUIRE, PROMISED, RACE),

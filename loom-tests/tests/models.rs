@@ -234,6 +234,7 @@ models! {
     shared_gate {
         the_gate_promises_only_what_was_released
         the_gate_waits_for_the_oldest_in_hand
+        what_was_seen_ahead_is_free_to_claim
         what_is_taken_over_is_not_promised
         what_is_inherited_is_not_promised
         nothing_is_taken_over_from_behind_what_waits

@@ -29,7 +29,7 @@ impl From<Care> for Look {
     fn from(care: Care) -> Self {
         match care {
             Care::Quick => Self::Gate,
-            Care::Thorough => Self::Slots,
+            Care::Thorough => Self::SlotsAhead,
         }
     }
 }

@@ -100,6 +100,37 @@ pub fn the_gate_waits_for_the_oldest_in_hand() {
     outcomes.are([(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)]);
 }
 
+/// Exhaustive. A consumer takes one message after the other; a producer that has waited in vain looks at both slots, claims one,
+/// and another by what it has seen.
+pub fn what_was_seen_ahead_is_free_to_claim() {
+    let outcomes = Outcomes::new();
+    let seen = outcomes.clone();
+    exhaustive(move || {
+        let (rig, member, mut done) = filled(1);
+        let worker = rig.worker(0);
+        let takes = loom::thread::spawn(move || {
+            let mut ledger = Ledger::new();
+            let _ = worker.pop(1, &mut ledger);
+            let _ = worker.pop(1, &mut ledger);
+            ledger
+        });
+        let mut pushed = 0;
+        for look in [Look::SlotsAhead, Look::Gate] {
+            if let Ok(mut run) = member.claim_by(look, 1) {
+                let value = value(member.i, done.len() as u64);
+                member.commit(&mut run, value);
+                done.push(value);
+                pushed += 1;
+            }
+        }
+        let mut ledger = takes.join().expect("the consumer ends");
+        seen.saw(pushed);
+        rig.worker(0).clear_up(&mut ledger);
+        settle(&[ledger], &[done]);
+    });
+    outcomes.are([0, 1, 2]);
+}
+
 /// At most 3 preemptions. One has died with what is left of a run in hand; one takes that over, whose entry is read before the
 /// dead one's, while a third publishes.
 pub fn what_is_taken_over_is_not_promised() {

@@ -21,7 +21,12 @@ pub(crate) enum Look {
     Gate,
     /// Where that shows too little, at the slots as well, whose lines it takes from whoever is about to release them.
     Slots,
+    /// And at slots further on, whoever has waited for the gate in vain: else it would wait again for each of them.
+    SlotsAhead,
 }
+
+/// Slots that who has waited in vain looks at.
+const SLOTS_AHEAD: u64 = 64;
 
 /// Messages for each entry of a consumer that is read to publish the gate, at least.
 const MESSAGES_AN_ENTRY: u64 = 4;
@@ -58,7 +63,22 @@ impl Credit {
         left(self.limit, from, self.capacity)
     }
 
-    /// The same, after a look at the gate.
+    /// How many slots to look at for who wants `most`, at most a lap.
+    #[inline(always)]
+    pub(super) fn reach(&self, look: Look, most: u64) -> u64 {
+        match look {
+            Look::Gate | Look::Slots => most,
+            Look::SlotsAhead => most.max(SLOTS_AHEAD).min(self.capacity),
+        }
+    }
+
+    /// Learns that `n` slots from `from` on are free, which is no more than a lap.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, from: u64, n: u64) {
+        self.limit = from.wrapping_add(n);
+    }
+
+    /// The same as [`Credit::left`], after a look at the gate.
     #[inline(always)]
     pub(crate) fn left_now(&mut self, control: &Control, from: u64) -> u64 {
         self.limit = limit(control, self.capacity);

@@ -104,11 +104,14 @@ fn look_for_room(
     most: u64,
     look: Look,
 ) -> u64 {
-    let left = credit.left_now(control, from).min(most);
-    if credit.waits_for_gate(look) {
-        return left;
+    let left = credit.left_now(control, from);
+    if left >= most || credit.waits_for_gate(look) {
+        return left.min(most);
     }
-    left + free_from(words, from.wrapping_add(left), most - left)
+    let reach = credit.reach(look, most);
+    let free = left + free_from(words, from.wrapping_add(left), reach - left);
+    credit.learn(from, free);
+    free.min(most)
 }
 
 /// How many slots from `from` on are free, at most `most`, by their words.
