@@ -1,8 +1,8 @@
 //! The loops that are timed, and the loops that check every byte: one source for all engines.
 //!
-//! Invariants: where every party has a core of its own, an engine waits by its own call for that, if it has one, as in
-//! ../loops.rs. Else a waiting party polls with one `spin_loop` per failure and, where there are more parties than cores,
-//! gives its core away after `YIELD_AFTER` failures in a row; the same for every engine.
+//! Invariants: an engine waits by its own call for that, if it has one, as in ../loops.rs. Else a waiting party polls with one
+//! `spin_loop` per failure and, where there are more parties than cores, gives its core away after `YIELD_AFTER` failures in a
+//! row; the same for every engine.
 
 use std::hint::spin_loop;
 
@@ -15,6 +15,25 @@ use super::work::{Many, Sharing};
 
 /// Failures in a row after which a crowded party yields.
 const YIELD_AFTER: u32 = 100;
+
+/// Whose the core of a party is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Core {
+    /// Its own: who waits keeps it.
+    Own,
+    /// One that it shares, as there are more parties than cores: who waits gives it away after a moment.
+    Shared,
+}
+
+impl Core {
+    /// That of each party of such messages.
+    fn of(many: Many) -> Self {
+        match many.is_crowded() {
+            true => Core::Shared,
+            false => Core::Own,
+        }
+    }
+}
 
 /// The sending end of a ring. An end never waits for room itself, unless the engine has no other way.
 pub trait Tx {
@@ -31,23 +50,25 @@ pub trait Tx {
         full.unwrap_or(messages.len())
     }
 
-    /// Copies the message in and waits for room, without giving the core away.
+    /// Copies the message in and waits for room.
     #[inline(always)]
-    fn send(&mut self, message: &Slot) {
+    fn send(&mut self, message: &Slot, core: Core) {
+        let mut patience = Patience::on(core);
         while !self.try_send(message) {
-            spin_loop();
+            patience.wait();
         }
     }
 
     /// The same for several messages, or the first few of them; says how many.
     #[inline(always)]
-    fn send_many(&mut self, messages: &[Slot]) -> usize {
+    fn send_many(&mut self, messages: &[Slot], core: Core) -> usize {
+        let mut patience = Patience::on(core);
         loop {
             let sent = self.try_send_many(messages);
             if sent > 0 {
                 return sent;
             }
-            spin_loop();
+            patience.wait();
         }
     }
 }
@@ -73,23 +94,25 @@ pub trait Rx {
         taken
     }
 
-    /// Waits for a message, without giving the core away, copies it out and hands the copy to `take`.
+    /// Waits for a message, copies it out and hands the copy to `take`.
     #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
+    fn receive(&mut self, take: &mut impl FnMut(&Slot), core: Core) {
+        let mut patience = Patience::on(core);
         while !self.try_receive(take) {
-            spin_loop();
+            patience.wait();
         }
     }
 
     /// The same for up to `most` messages; says how many.
     #[inline(always)]
-    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot), core: Core) -> usize {
+        let mut patience = Patience::on(core);
         loop {
             let taken = self.try_receive_many(most, take);
             if taken > 0 {
                 return taken;
             }
-            spin_loop();
+            patience.wait();
         }
     }
 }
@@ -97,14 +120,18 @@ pub trait Rx {
 /// What a party does when it finds the ring full or empty.
 struct Patience {
     failures: u32,
-    crowded: bool,
+    core: Core,
 }
 
 impl Patience {
+    fn on(core: Core) -> Self {
+        Patience { failures: 0, core }
+    }
+
     #[inline(always)]
     fn wait(&mut self) {
         self.failures += 1;
-        if self.crowded && self.failures >= YIELD_AFTER {
+        if self.core == Core::Shared && self.failures >= YIELD_AFTER {
             self.failures = 0;
             std::thread::yield_now();
         } else {
@@ -119,7 +146,7 @@ pub struct Sender<T> {
     producer: u32,
     batch: usize,
     table: Box<[Slot]>,
-    patience: Patience,
+    core: Core,
 }
 
 impl<T: Tx> Sender<T> {
@@ -130,7 +157,7 @@ impl<T: Tx> Sender<T> {
             producer,
             batch: many.batch as usize,
             table: table(producer),
-            patience: patience(many),
+            core: Core::of(many),
         }
     }
 
@@ -142,12 +169,12 @@ impl<T: Tx> Sender<T> {
     /// Sends, timed.
     pub fn send(&mut self, count: u64) {
         if self.batch == 1 {
-            let (tx, patience) = (&mut self.tx, &mut self.patience);
-            // The question whether it is crowded is not to be asked for each message.
-            return match patience.crowded {
-                false => in_turn(lap(&self.table), count, |message| tx.send(opaque(message))),
-                true => in_turn(lap(&self.table), count, |message| {
-                    send_one(tx, message, patience)
+            let (tx, lap) = (&mut self.tx, lap(&self.table));
+            // Whose the core is is not to be asked for each message.
+            return match self.core {
+                Core::Own => in_turn(lap, count, |message| tx.send(opaque(message), Core::Own)),
+                Core::Shared => in_turn(lap, count, |message| {
+                    tx.send(opaque(message), Core::Shared);
                 }),
             };
         }
@@ -155,25 +182,10 @@ impl<T: Tx> Sender<T> {
         let mut left = count;
         while left > 0 {
             let run = left.min(self.batch as u64) as usize;
-            let sent = self.send_run(at, run);
+            let messages = opaque(&self.table[at..at + run]);
+            let sent = self.tx.send_many(messages, self.core);
             at = onward(at, sent);
             left -= sent as u64;
-        }
-    }
-
-    #[inline(always)]
-    fn send_run(&mut self, at: usize, run: usize) -> usize {
-        let messages = opaque(&self.table[at..at + run]);
-        if !self.patience.crowded {
-            return self.tx.send_many(messages);
-        }
-        self.patience.failures = 0;
-        loop {
-            let sent = self.tx.try_send_many(messages);
-            if sent > 0 {
-                return sent;
-            }
-            self.patience.wait();
         }
     }
 
@@ -181,6 +193,7 @@ impl<T: Tx> Sender<T> {
     pub fn send_numbered(&mut self, count: u64) {
         let mut number = 0;
         let mut run = Vec::with_capacity(self.batch);
+        let mut patience = Patience::on(self.core);
         while number < count {
             let end = count.min(number + self.batch as u64);
             run.clear();
@@ -190,7 +203,7 @@ impl<T: Tx> Sender<T> {
                 several => self.tx.try_send_many(several),
             };
             if sent == 0 {
-                self.patience.wait();
+                patience.wait();
             }
             number += sent as u64;
         }
@@ -201,7 +214,7 @@ impl<T: Tx> Sender<T> {
 pub struct Receiver<R> {
     rx: R,
     many: Many,
-    patience: Patience,
+    core: Core,
 }
 
 impl<R: Rx> Receiver<R> {
@@ -210,7 +223,7 @@ impl<R: Rx> Receiver<R> {
         Receiver {
             rx,
             many,
-            patience: patience(many),
+            core: Core::of(many),
         }
     }
 
@@ -253,7 +266,7 @@ impl<R: Rx> Receiver<R> {
         take: &mut impl FnMut(&Slot),
         books: &Books,
     ) -> Result<(), Damaged> {
-        let mut pending = 0;
+        let (mut pending, mut patience) = (0, Patience::on(self.core));
         loop {
             let got = self.take_some(count, take);
             pending += got;
@@ -262,11 +275,11 @@ impl<R: Rx> Receiver<R> {
                 pending = 0;
             }
             if got > 0 {
-                self.patience.failures = 0;
+                patience.failures = 0;
             } else if books.timed.is_over(count) {
                 return Ok(());
             } else {
-                self.patience.wait();
+                patience.wait();
             }
         }
     }
@@ -296,7 +309,7 @@ impl<R: Rx> Receiver<R> {
         let many = self.many;
         let count = many.checked();
         let mut next = vec![0; many.producers as usize];
-        let mut received = 0;
+        let (mut received, mut patience) = (0, Patience::on(self.core));
         loop {
             let mut verdict = Ok(());
             let got = self.take_some(count - received, &mut |slot| {
@@ -314,7 +327,7 @@ impl<R: Rx> Receiver<R> {
             match (over, got) {
                 (true, _) if received > count => return Err(Damaged),
                 (true, _) => return Ok(()),
-                (false, 0) => self.patience.wait(),
+                (false, 0) => patience.wait(),
                 (false, _) => (),
             }
         }
@@ -323,8 +336,11 @@ impl<R: Rx> Receiver<R> {
     /// Waits for `count` messages and says how many it took; more only if the engine gives more than was asked for.
     #[inline(always)]
     fn await_all(&mut self, count: u64, take: &mut impl FnMut(&Slot)) -> u64 {
-        if self.many.batch == 1 && !self.patience.crowded && !R::ALL_AT_ONCE {
-            (0..count).for_each(|_| self.rx.receive(take));
+        if self.many.batch == 1 && !R::ALL_AT_ONCE {
+            match self.core {
+                Core::Own => (0..count).for_each(|_| self.rx.receive(take, Core::Own)),
+                Core::Shared => (0..count).for_each(|_| self.rx.receive(take, Core::Shared)),
+            }
             return count;
         }
         let mut got = 0;
@@ -337,22 +353,15 @@ impl<R: Rx> Receiver<R> {
     /// Waits for messages and takes a batch, and never more than `left`.
     #[inline(always)]
     fn await_some(&mut self, left: u64, take: &mut impl FnMut(&Slot)) -> u64 {
-        if !self.patience.crowded && !R::ALL_AT_ONCE {
-            if self.many.batch == 1 {
-                self.rx.receive(take);
-                return 1;
-            }
-            let most = left.min(self.many.batch.into()) as usize;
-            return self.rx.receive_many(most, take) as u64;
+        if self.many.batch == 1 && !R::ALL_AT_ONCE {
+            self.rx.receive(take, self.core);
+            return 1;
         }
-        loop {
-            let got = self.take_some(left, take);
-            if got > 0 {
-                self.patience.failures = 0;
-                return got;
-            }
-            self.patience.wait();
-        }
+        let most = match R::ALL_AT_ONCE {
+            true => left,
+            false => left.min(self.many.batch.into()),
+        };
+        self.rx.receive_many(most as usize, take, self.core) as u64
     }
 
     /// Takes a batch, and never more than `left`.
@@ -393,7 +402,7 @@ pub fn ping<T: Tx, R: Rx>(
 ) -> Result<(), Damaged> {
     let mut wrong = 0;
     in_turn(lap(&out.table), count, |message| {
-        send_one(&mut out.tx, message, &mut out.patience);
+        out.tx.send(opaque(message), out.core);
         wrong |= back.receive_one(message);
     });
     verdict(wrong)
@@ -408,21 +417,9 @@ pub fn echo<T: Tx, R: Rx>(
     let mut wrong = 0;
     in_turn(lap(&out.table), count, |message| {
         wrong |= back.receive_one(message);
-        send_one(&mut out.tx, message, &mut out.patience);
+        out.tx.send(opaque(message), out.core);
     });
     verdict(wrong)
-}
-
-#[inline(always)]
-fn send_one(tx: &mut impl Tx, message: &Slot, patience: &mut Patience) {
-    let message = opaque(message);
-    if !patience.crowded {
-        return tx.send(message);
-    }
-    patience.failures = 0;
-    while !tx.try_send(message) {
-        patience.wait();
-    }
 }
 
 impl<R: Rx> Receiver<R> {
@@ -436,13 +433,6 @@ impl<R: Rx> Receiver<R> {
         };
         self.await_some(1, &mut take);
         wrong
-    }
-}
-
-fn patience(many: Many) -> Patience {
-    Patience {
-        failures: 0,
-        crowded: many.is_crowded(),
     }
 }
 

@@ -8,11 +8,19 @@ use annulus::{
     TryPushError, TryReadError, Untrusted, Wait,
 };
 
-use super::content::{Slot, message};
-use super::loops::{Rx, Tx};
+use std::time::Duration;
 
-/// How an end waits where every party has a core.
-const SPINS: Wait = Wait::spin();
+use super::content::{Slot, message};
+use super::loops::{Core, Rx, Tx};
+
+/// How an end waits.
+const fn wait(core: Core) -> Wait {
+    match core {
+        Core::Own => Wait::spin(),
+        // About as long as the others poll before they yield: a hundred pauses.
+        Core::Shared => Wait::spin_then_yield().spin_for(Duration::from_micros(3)),
+    }
+}
 
 /// A consumer's end, and where it takes messages to.
 pub struct Taking<R> {
@@ -63,15 +71,15 @@ macro_rules! sends {
             }
 
             #[inline(always)]
-            fn send(&mut self, message: &Slot) {
-                if let Err(error) = self.push(message, SPINS) {
+            fn send(&mut self, message: &Slot, core: Core) {
+                if let Err(error) = self.push(message, wait(core)) {
                     panic!("annulus push: {error}");
                 }
             }
 
             #[inline(always)]
-            fn send_many(&mut self, messages: &[Slot]) -> usize {
-                match self.push_many(messages, SPINS) {
+            fn send_many(&mut self, messages: &[Slot], core: Core) -> usize {
+                match self.push_many(messages, wait(core)) {
                     Ok(count) => count,
                     Err(error) => panic!("annulus push: {error}"),
                 }
@@ -108,16 +116,21 @@ macro_rules! takes {
             }
 
             #[inline(always)]
-            fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-                if let Err(error) = self.end.pop_into(&mut self.message, SPINS) {
+            fn receive(&mut self, take: &mut impl FnMut(&Slot), core: Core) {
+                if let Err(error) = self.end.pop_into(&mut self.message, wait(core)) {
                     panic!("annulus pop: {error}");
                 }
                 take(&self.message);
             }
 
             #[inline(always)]
-            fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot)) -> usize {
-                let mut drain = match self.end.drain_wait(most, SPINS) {
+            fn receive_many(
+                &mut self,
+                most: usize,
+                take: &mut impl FnMut(&Slot),
+                core: Core,
+            ) -> usize {
+                let mut drain = match self.end.drain_wait(most, wait(core)) {
                     Ok(drain) => drain,
                     Err(error) => panic!("annulus pop: {error}"),
                 };
@@ -135,7 +148,6 @@ macro_rules! takes {
 takes!(SharedConsumer<Slot>);
 takes!(Consumer<Slot>);
 
-/// A reader has no call for several messages.
 impl Rx for Taking<Reader<Slot>> {
     #[inline(always)]
     fn try_receive(&mut self, take: &mut impl FnMut(&Slot)) -> bool {
@@ -150,10 +162,24 @@ impl Rx for Taking<Reader<Slot>> {
     }
 
     #[inline(always)]
-    fn receive(&mut self, take: &mut impl FnMut(&Slot)) {
-        if let Err(error) = self.end.read_into(&mut self.message, SPINS) {
+    fn receive(&mut self, take: &mut impl FnMut(&Slot), core: Core) {
+        if let Err(error) = self.end.read_into(&mut self.message, wait(core)) {
             panic!("annulus read: {error}");
         }
         take(&self.message);
+    }
+
+    #[inline(always)]
+    fn receive_many(&mut self, most: usize, take: &mut impl FnMut(&Slot), core: Core) -> usize {
+        let mut drain = match self.end.drain_wait(most, wait(core)) {
+            Ok(drain) => drain,
+            Err(error) => panic!("annulus read: {error}"),
+        };
+        let mut taken = 0;
+        while drain.next_into(&mut self.message) {
+            take(&self.message);
+            taken += 1;
+        }
+        taken
     }
 }
