@@ -102,7 +102,7 @@ fn absolute_ns(deadline: Option<Instant>) -> u64 {
     }
 }
 
-/// Whether a call that finds its message at once may rest behind it, for the producer to get ahead.
+/// Whether a call that finds its message at once may rest all the same, for the producer to get ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     May,

@@ -210,16 +210,21 @@ impl Regions {
 
     /// The word of the control block that `pick` picks.
     pub(crate) fn shared_word(&self, pick: fn(&Control) -> &Line<AtomicU32>) -> SharedWord {
-        self.shared(&pick(self.control()).0)
+        // SAFETY: a word of these regions' control block.
+        unsafe { self.shared(&pick(self.control()).0) }
     }
 
     /// Entry `index` of the participant table.
     pub(crate) fn shared_participant(&self, index: u32) -> Shared<Participant> {
-        self.shared(self.participant(index))
+        // SAFETY: an entry of these regions' table.
+        unsafe { self.shared(self.participant(index)) }
     }
 
-    /// `part`, which is one of these regions, with what keeps it.
-    fn shared<T>(&self, part: &T) -> Shared<T> {
+    /// `part` with what keeps it.
+    ///
+    /// # Safety
+    /// It lies in `self.memory`, or lives for ever.
+    unsafe fn shared<T>(&self, part: &T) -> Shared<T> {
         Shared {
             at: NonNull::from(part),
             _memory: Some(Arc::clone(&self.memory)),

@@ -2,7 +2,7 @@
 //!
 //! Invariants: an engine waits by its own call for that, if it has one, as in ../loops.rs. Else a waiting party polls with one
 //! `spin_loop` per failure and, where there are more parties than cores, gives its core away after `YIELD_AFTER` failures in a
-//! row; the same for every engine.
+//! row; the same for every engine. Several consumers that compete all poll: none knows which message is the last.
 
 use std::hint::spin_loop;
 

@@ -17,7 +17,8 @@ use super::loops::{Core, Rx, Tx};
 const fn wait(core: Core) -> Wait {
     match core {
         Core::Own => Wait::spin(),
-        // It polls some 60 to 100 times before it first looks at the clock, and the others a hundred times.
+        // It polls some 60 to 100 times before it yields for the first time in a wait, the others a hundred times; then two times
+        // between yields, the others a hundred times again.
         Core::Shared => Wait::spin_then_yield().spin_for(Duration::ZERO),
     }
 }

@@ -38,7 +38,7 @@ fn inside(run: Run) {
 fn all_try(rig: &Arc<Rig>) {
     let (slots, control) = (&rig.slots, &rig.control);
     let mut credit = Credit::new(control, 4, 0);
-    for look in [Look::Gate, Look::Slots] {
+    for look in [Look::Gate, Look::Slots, Look::SlotsAhead, Look::Gate] {
         if let Ok(run) = tail::claim(slots, control, rig.producers.line(0), &mut credit, 4, look) {
             inside(run);
         }

@@ -241,10 +241,11 @@ impl<T: Element + ?Sized> Reader<T> {
         );
     }
 
-    /// A drain has found fewer messages than it was asked for.
+    /// A drain has found fewer messages than it was asked for: the producer is told, as by a read in vain.
     #[cold]
     #[inline(never)]
     pub(super) fn ran_short(&mut self) {
+        self.publish();
         self.standing.signal.ran_short_at(self.place.next());
     }
 

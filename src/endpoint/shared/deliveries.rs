@@ -263,11 +263,23 @@ impl<T: Element + ?Sized> Deliveries<T> {
         wait: Wait,
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
-        let most = most.min(self.hands.capacity);
         let at = self.hands.run.next;
-        if self.distance.is_due(at) {
+        if self.distance.is_due(at) && self.hands.run.is_empty() {
             self.keep_distance(at);
         }
+        self.find_until(most, wait, deadline)
+    }
+
+    /// The same without a rest.
+    #[inline(always)]
+    fn find_until(
+        &mut self,
+        most: u64,
+        wait: Wait,
+        deadline: Option<Instant>,
+    ) -> Result<(), PopError> {
+        let most = most.min(self.hands.capacity);
+        let at = self.hands.run.next;
         while let Found::Nothing(_) = self.hands.find(most, Care::Quick, &self.signal) {
             if !self.signal.glances.again(at) {
                 self.wait_on_slow(at, most, wait, deadline)?;
@@ -293,10 +305,10 @@ impl<T: Element + ?Sized> Deliveries<T> {
         deadline: Option<Instant>,
     ) -> Result<(), PopError> {
         if !self.hands.run.is_empty() {
-            return self.find_wait(most, wait, deadline);
+            return self.find_until(most, wait, deadline);
         }
         self.signal.rest();
-        self.find_wait(most, wait, deadline)?;
+        self.find_until(most, wait, deadline)?;
         let run = self.hands.run;
         if run.len() < most.min(self.hands.capacity) {
             self.signal.ran_short_at(run.end);

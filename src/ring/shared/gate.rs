@@ -81,7 +81,11 @@ impl Credit {
     /// The same as [`Credit::left`], after a look at the gate.
     #[inline(always)]
     pub(crate) fn left_now(&mut self, control: &Control, from: u64) -> u64 {
-        self.limit = limit(control, self.capacity);
+        let told = limit(control, self.capacity);
+        // What was learned from the slots may reach further.
+        if left(told, from, self.capacity) > self.left(from) {
+            self.limit = told;
+        }
         self.left(from)
     }
 }

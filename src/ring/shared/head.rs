@@ -30,7 +30,7 @@ pub(crate) enum Nothing {
 
 /// The shared head's position.
 pub(crate) fn head(control: &Control) -> u64 {
-    // Acquire A1: pairs with the Release in `take`: whoever claimed below it has announced so.
+    // Acquire A1: pairs with the Release in `take_there`: whoever claimed below it has announced so.
     control.head.0.taken.load(Acquire)
 }
 
@@ -152,10 +152,11 @@ fn nothing(words: &impl Words, control: &Control, producers: Producers) -> Optio
     Some(Nothing::Empty { claimed })
 }
 
-/// Whether the message at `position` was committed. A hint.
+/// Whether the message at `position` was committed, or was even taken and released since. A hint.
 pub(crate) fn is_committed(words: &impl Words, position: u64) -> bool {
     // Relaxed: see above.
-    words.at(position).load(Relaxed) == word::ready(position)
+    let found = words.at(position).load(Relaxed);
+    found == word::ready(position) || distance(found, position) > 0
 }
 
 /// Whether a message is there to be claimed. A hint: another consumer may be quicker.
