@@ -30,7 +30,7 @@ pub(crate) fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'stat
 
 fn explore(preemption_bound: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.max_branches = 20_000;
+    builder.max_branches = 30_000;
     builder.preemption_bound = preemption_bound;
     builder.check(model);
 }
