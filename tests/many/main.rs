@@ -10,6 +10,7 @@ mod victims;
 
 mod broadcast;
 mod cargo;
+mod drains;
 mod lies;
 mod news;
 mod options;
