@@ -3,12 +3,12 @@
 //! How the rings are made and found is the program's. Invariant: a ring that breaks in a timed loop panics, which ends that
 //! measurement's process and no other.
 
+use std::time::Duration;
+
 use annulus::{
     Consumer, Producer, Reader, SharedConsumer, SharedProducer, SoleProducer, TryPopError,
     TryPushError, TryReadError, Untrusted, Wait,
 };
-
-use std::time::Duration;
 
 use super::content::{Slot, message};
 use super::loops::{Core, Rx, Tx};
