@@ -14,6 +14,11 @@ pub(crate) fn spin_hint() {
     core::hint::spin_loop();
 }
 
+/// Lets about `ns` nanoseconds pass without a look at what others write.
+pub(crate) fn rest(ns: u64) {
+    crate::os::pause::rest(ns);
+}
+
 /// The waiter's half of the asymmetric fence: after it returns, every other running thread that has
 /// registered has executed a full fence. `false` when the kernel refuses.
 pub(crate) fn heavy_fence() -> bool {

@@ -4,7 +4,7 @@
 //! * [`heavy_fence`] and [`light_fence`] are both full fences. The kernel's part of the asymmetric pair (every
 //!   running thread executes a fence while the sleeper is inside membarrier) has no counterpart in loom; what
 //!   is checked is that the fences stand at the right places, not that membarrier does what its manual says.
-//! * [`spin_hint`] yields: loom wants to be told that a loop waits for another thread.
+//! * [`spin_hint`] and [`rest`] yield: loom wants to be told that a loop waits for another thread.
 //! * A thread may have a life of so many steps, see [`mortal`]. Each access to a word of 64 bits is one.
 //! * Words made by [`crossed`] bring their own crossings.
 
@@ -16,6 +16,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Tells loom that this is a polling loop.
 pub(crate) fn spin_hint() {
+    loom::thread::yield_now();
+}
+
+/// Tells loom that others go on now. It knows no time.
+pub(crate) fn rest(_ns: u64) {
     loom::thread::yield_now();
 }
 

@@ -4,9 +4,9 @@ use super::waiting::Glances;
 use crate::layout::control::{ASLEEP, AWAKE, Line};
 use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
-use crate::os::{futex, membarrier, ranges};
+use crate::os::{futex, membarrier, pause, ranges};
 use crate::segment::{Regions, Segment, Sems, SharedWord};
-use crate::sync::{AtomicU32, Ordering, spin_hint};
+use crate::sync::{self, AtomicU32, Ordering};
 use crate::wait::distance::Distance;
 use crate::wait::pace::Pace;
 use crate::wait::park::{self, Bell, Fences, Notified, Sleepers};
@@ -120,8 +120,8 @@ pub(crate) struct Signal {
     pace: Pace,
     /// A consumer's wait.
     pub(super) glances: Glances,
-    /// Pauses of a consumer before its next wait, or drain, looks again.
-    rest: u64,
+    /// Nanoseconds that a consumer rests before its next wait, or drain, looks again.
+    rest_ns: u64,
     /// The number by which the guard knows the ring.
     ring: u64,
 }
@@ -129,6 +129,8 @@ pub(crate) struct Signal {
 impl Signal {
     /// For an endpoint on `segment`, whose regions are `regions`.
     pub(crate) fn new(segment: &Segment, regions: &Regions, end: End) -> Self {
+        // Not in the middle of a rest.
+        pause::measure_once();
         let fences = match segment.checked.parking {
             header::PARKING_NEVER => None,
             header::PARKING_ASYMMETRIC => Some(Fences::Asymmetric {
@@ -165,7 +167,7 @@ impl Signal {
                 },
             ),
             glances: Glances::default(),
-            rest: 0,
+            rest_ns: 0,
             ring: segment.ring(),
         }
     }
@@ -182,25 +184,26 @@ impl Signal {
 
     /// Tells at which position a consumer has emptied the ring.
     pub(crate) fn emptied_at(&mut self, at: u64) {
-        self.rest = self.pace.rest(at);
+        self.rest_ns = self.pace.rest(at);
     }
 
     /// The same of a consumer that wanted several messages at once, got fewer, and does not wait for more now.
     pub(crate) fn ran_short_at(&mut self, at: u64) {
-        self.rest = self.pace.ran_short(at);
+        self.rest_ns = self.pace.ran_short(at);
     }
 
     /// Rests, if it is to.
     pub(crate) fn rest(&mut self) {
-        for _ in 0..std::mem::take(&mut self.rest) {
-            spin_hint();
+        match std::mem::take(&mut self.rest_ns) {
+            0 => (),
+            ns => sync::rest(ns),
         }
     }
 
     /// Rests at `position`, if `distance` has its owner do so in full flow, and `there` does not find the message that is so far ahead.
     pub(crate) fn keep(&self, distance: Distance, position: u64, there: impl FnOnce(u64) -> bool) {
         if distance.flows(self.glances.began_at(), position) && !there(distance.ahead()) {
-            (0..distance.pauses()).for_each(|_| spin_hint());
+            sync::rest(distance.rest_ns());
         }
     }
 

@@ -20,6 +20,7 @@ pub(crate) mod locks;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;
 pub(crate) mod mmap;
+pub(crate) mod pause;
 pub(crate) mod pidfd;
 pub(crate) mod posix_sem;
 pub(crate) mod process;

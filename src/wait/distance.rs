@@ -5,7 +5,7 @@
 //! the ring empty. So in full flow it looks further ahead now and then, and where nothing is there yet, it rests.
 //! Measured, not derived; see ARCHITECTURE.md.
 
-use super::pace::{PAUSES, ROOM_A_PAUSE};
+use super::pace::{LONGEST_NS, ROOM_A_NS};
 use crate::layout::header;
 
 /// Bytes of a line of a cache.
@@ -18,7 +18,7 @@ pub(crate) struct Distance {
     mask: u64,
     /// So many messages further on.
     ahead: u64,
-    pauses: u64,
+    rest_ns: u64,
 }
 
 impl Distance {
@@ -27,9 +27,9 @@ impl Distance {
     /// Half as far in spsc, whose producer waits for none of its stores, and only where slots share lines: else nothing was gained
     /// near, and far apart a tenth lost. Messages of several lines were not measured.
     pub(crate) fn new(kind: u32, stride: u64, capacity: u64) -> Self {
-        let (between, ahead, pauses, longest) = match kind {
-            header::KIND_SPSC => (64, 32, PAUSES / 2, LINE_BYTES / 2),
-            _ => (32, 64, PAUSES, LINE_BYTES),
+        let (between, ahead, rest_ns, longest) = match kind {
+            header::KIND_SPSC => (64, 32, LONGEST_NS / 2, LINE_BYTES / 2),
+            _ => (32, 64, LONGEST_NS, LINE_BYTES),
         };
         let matters = stride <= longest && capacity >= 4 * ahead;
         Self {
@@ -38,7 +38,7 @@ impl Distance {
                 false => u64::MAX,
             },
             ahead,
-            pauses: pauses.min(capacity / ROOM_A_PAUSE),
+            rest_ns: rest_ns.min(capacity / ROOM_A_NS),
         }
     }
 
@@ -63,9 +63,9 @@ impl Distance {
         self.ahead
     }
 
-    /// Pauses of a rest.
-    pub(crate) fn pauses(self) -> u64 {
-        self.pauses
+    /// How many nanoseconds it rests.
+    pub(crate) fn rest_ns(self) -> u64 {
+        self.rest_ns
     }
 }
 
@@ -104,8 +104,8 @@ mod tests {
     #[test]
     fn a_small_ring_does_not_fill_up_during_a_rest() {
         assert_eq!(
-            [256, 512, 4096].map(|slots| distance(header::KIND_MPMC, slots).pauses()),
-            [4, 8, 16]
+            [256, 512, 4096].map(|slots| distance(header::KIND_MPMC, slots).rest_ns()),
+            [128, 256, 400]
         );
     }
 }

@@ -5,16 +5,17 @@
 //! was longer than a message, and the last wait was over at once. Who waits for single messages never rests, nor does
 //! who drains a burst in one run. In a burst that takes several runs, what comes behind its end may find a rest.
 //!
-//! Rests grow with runs, half a pause a message, so where messages come more slowly than two in a pause the
-//! next run is shorter and the rests die out. Measured, not derived; see ARCHITECTURE.md.
+//! Rests grow with runs, so where messages come more slowly than 80 million a second the next run is shorter and the
+//! rests die out. They are times, not counts of pauses, which are longer on one processor than on another. Measured, not
+//! derived; see ARCHITECTURE.md.
 
-/// Messages of a run for each pause of the rest after it.
-const MESSAGES_A_PAUSE: u64 = 2;
-/// Pauses of the longest rest: 0.4 us where a pause takes 25 ns.
-pub(super) const PAUSES: u64 = 16;
+/// Rest for every two messages of the run before it.
+const NS_A_PAIR: u64 = 25;
+/// The longest rest.
+pub(super) const LONGEST_NS: u64 = 400;
 
-/// A ring is not to fill up meanwhile: it has so many slots or lines for each pause.
-pub(super) const ROOM_A_PAUSE: u64 = 64;
+/// A ring is not to fill up meanwhile: it has so many slots or lines for each nanosecond.
+pub(super) const ROOM_A_NS: u64 = 2;
 /// A wait that is over with so many looks, behind the first, was none to speak of.
 pub(crate) const AT_ONCE: u32 = 4;
 
@@ -25,7 +26,7 @@ pub(crate) struct Pace {
     since: u64,
     /// Whether that was over at once.
     flows: bool,
-    longest: u64,
+    longest_ns: u64,
     /// What of positions is one slot or line.
     unit: u64,
 }
@@ -36,22 +37,22 @@ impl Pace {
         Self {
             since: 0,
             flows: false,
-            longest: PAUSES.min(capacity / unit / ROOM_A_PAUSE),
+            longest_ns: LONGEST_NS.min(capacity / unit / ROOM_A_NS),
             unit,
         }
     }
 
-    /// How many pauses to rest before a wait at position `at`. Unless told otherwise, that wait is over at once.
+    /// How many nanoseconds to rest before a wait at position `at`. Unless told otherwise, that wait is over at once.
     pub(crate) fn rest(&mut self, at: u64) -> u64 {
         let run = at.wrapping_sub(self.since) / self.unit;
         self.since = at;
         match core::mem::replace(&mut self.flows, true) {
-            true => (run / MESSAGES_A_PAUSE).min(self.longest),
+            true => (run / 2).saturating_mul(NS_A_PAIR).min(self.longest_ns),
             false => 0,
         }
     }
 
-    /// How many pauses to rest before the next look of who takes several messages at a time, and has found fewer than were
+    /// How many nanoseconds to rest before the next look of who takes several messages at a time, and has found fewer than were
     /// asked for. There was a flow if anything was found.
     pub(crate) fn ran_short(&mut self, at: u64) -> u64 {
         let flows = at != self.since;
@@ -94,7 +95,7 @@ mod tests {
     fn rests_follow_long_runs_between_short_waits() {
         assert_eq!(
             rests(4096, &[(9, 1), (9, 2), (100, 4), (2, 1)]),
-            [0, 4, 16, 1]
+            [0, 100, 400, 25]
         );
     }
 
@@ -109,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn small_rings_allow_short_rests_or_none() {
-        assert_eq!(rests(128, &[(60, 1), (60, 1)]), [0, 2]);
-        assert_eq!(rests(32, &[(30, 1), (30, 1)]), [0; 2]);
+    fn small_rings_allow_short_rests() {
+        assert_eq!(rests(128, &[(60, 1), (60, 1)]), [0, 64]);
+        assert_eq!(rests(32, &[(30, 1), (30, 1)]), [0, 16]);
     }
 }

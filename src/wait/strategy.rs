@@ -21,8 +21,8 @@ pub(crate) const SHORT_NAP_NS: u64 = 1_000_000;
 /// | [`Wait::spin_then_yield`] | low when cores are free | one core, shared with others |
 /// | [`Wait::park`] | a few to tens of microseconds after a sleep | none |
 ///
-/// A consumer that empties the ring again and again while its producer goes on at full speed rests for up to 16 pauses of
-/// the processor (0.4 us where a pause takes 25 ns) before it looks again. Single messages are never rested before; what
+/// A consumer that empties the ring again and again while its producer goes on at full speed rests for up to 0.4 us before it
+/// looks again. Single messages are never rested before; what
 /// comes right behind such a stream may be. In rings of slots of up to a line, a consumer that follows closely in full flow,
 /// without emptying the ring, rests for as long, every 32 messages at most; in spsc only where slots share lines, for half as
 /// long and every 64. Full flow is that no wait of its began within so many positions.

@@ -64,8 +64,8 @@ impl<T: Element + ?Sized> Reader<T> {
         self.up_to(n, Rest::Never)
     }
 
-    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to 16
-    /// pauses of the processor, first or behind a message, so that there are more. None at all is there if the first was
+    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to
+    /// 0.4 us, first or behind a message, so that there are more. None at all is there if the first was
     /// overwritten meanwhile; the next call says so.
     ///
     /// # Errors

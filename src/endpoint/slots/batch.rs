@@ -141,8 +141,8 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         Drain::new(self, n)
     }
 
-    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to 16
-    /// pauses of the processor first, so that there are more.
+    /// Takes up to `n` messages that are there, waiting for the first as `wait` says. In full flow it may rest for up to
+    /// 0.4 us first, so that there are more.
     ///
     /// # Errors
     /// As [`pop`](Consumer::pop).
