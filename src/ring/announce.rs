@@ -4,7 +4,7 @@
 //! announcement visible to whoever sees the position claimed, so the owner of a position is always among those who
 //! announce it, unless it has finished with it (edges A1 and A2). It costs two stores into a line of one's own.
 //!
-//! An announcement needs no clearing once its claim is finished. Whoever gives up before it has claimed withdraws
+//! An announcement needs no clearing once its claim is finished. Whoever loses the exchange withdraws
 //! it: nobody may wait for the claim of somebody who waits.
 
 use crate::layout::participant::Participant;

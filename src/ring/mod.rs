@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod announce;
+mod back_off;
 pub(crate) mod broadcast;
 pub(crate) mod close;
 pub(crate) mod corrupt;

@@ -113,28 +113,28 @@ fn one_dies(
 
 /// At most 2 preemptions, for every death.
 pub fn a_producer_killed_anywhere_loses_only_what_it_had_not_committed() {
-    one_dies(2, 0, (long, 14), short, &[0, 1]);
+    one_dies(2, 0, (long, 16), short, &[0, 1]);
 }
 
 /// At most 1 preemption, for every death. Its claim begins with padding.
 pub fn a_producer_killed_at_the_end_of_the_ring_is_cleared_up_behind() {
-    one_dies(1, 24, (long, 14), short, &[0, 1]);
+    one_dies(1, 24, (long, 16), short, &[0, 1]);
 }
 
 /// At most 1 preemption, for every death.
 pub fn a_run_whose_producer_dies_is_cleared_up_behind_what_was_committed() {
-    one_dies(1, 0, (run, 14), long, &[0, 1, 2]);
+    one_dies(1, 0, (run, 16), long, &[0, 1, 2]);
 }
 
 /// At most 1 preemption, for every death. Before, between and after the two stores that commit a shorter record.
 pub fn a_loan_whose_producer_dies_leaves_no_bytes_behind() {
-    one_dies(1, 0, (shrunk, 14), short, &[0, 1]);
-    one_dies(1, 0, (given_up, 20), short, &[0, 1]);
+    one_dies(1, 0, (shrunk, 16), short, &[0, 1]);
+    one_dies(1, 0, (given_up, 22), short, &[0, 1]);
 }
 
 /// At most 1 preemption, for every death. The living one goes on behind the dead one.
 pub fn the_living_go_on_behind_the_dead() {
-    one_dies(1, 0, (twice, 22), twice, &[0, 1, 2]);
+    one_dies(1, 0, (twice, 24), twice, &[0, 1, 2]);
 }
 
 /// At most 2 preemptions, for every death. The consumer may read half of one announcement and half of the next, and
@@ -243,7 +243,7 @@ pub fn a_dead_loser_that_announced_less_changes_nothing() {
 /// lives on and does nothing: nobody waits for it.
 pub fn a_producer_that_waits_for_room_is_not_waited_for() {
     let outcomes = Outcomes::new();
-    for steps in 0..12 {
+    for steps in 0..14 {
         let seen = outcomes.clone();
         bounded(2, move || {
             let rig = Rig::mpsc(32, 0, 3);

@@ -78,7 +78,7 @@ pub fn runs_and_tombstones_come_in_order() {
 }
 
 /// At most 2 preemptions. Two slots, and two producers that each want to push a run of two: who finds no room
-/// withdraws, and may be refused at any of its messages. How many each has pushed.
+/// has withdrawn what it did not get, and may be refused at any of its messages. How many each has pushed.
 pub fn a_full_ring_refuses() {
     let outcomes = Outcomes::new();
     let seen = outcomes.clone();
@@ -89,7 +89,7 @@ pub fn a_full_ring_refuses() {
         seen.saw((of(0), of(1)));
         for i in 0..2 {
             let (_, len) = crate::ring::announce::run(rig.producers.line(i));
-            assert!(of(i) == 2 || len == 0, "who was refused waits for nothing");
+            assert!(of(i) > 0 || len == 0, "who was refused waits for nothing");
         }
     });
     // The second comes as far as there is room.

@@ -89,24 +89,24 @@ fn one_dies(
 
 /// At most 2 preemptions, for every death.
 pub fn a_dead_producers_slot_becomes_a_tombstone() {
-    one_dies(2, LATE, (once, 9), once, &[0, 1]);
+    one_dies(2, LATE, (once, 11), once, &[0, 1]);
 }
 
 /// At most 1 preemption, for every death.
 pub fn a_dead_producers_run_becomes_tombstones() {
-    one_dies(1, LATE, (run, 12), once, &[0, 1, 2]);
-    one_dies(1, LATE, (given_up, 12), once, &[0, 1]);
+    one_dies(1, LATE, (run, 14), once, &[0, 1, 2]);
+    one_dies(1, LATE, (given_up, 14), once, &[0, 1]);
 }
 
 /// At most 1 preemption, for every death. The living one goes on behind the dead one.
 pub fn the_living_push_on_behind_the_dead() {
-    one_dies(1, LATE, (twice, 15), twice, &[0, 1, 2]);
+    one_dies(1, LATE, (twice, 17), twice, &[0, 1, 2]);
 }
 
 /// At most 2 preemptions, for every pair of deaths. Both may have announced the same position.
 pub fn of_two_dead_that_announced_one_slot_nothing_is_left() {
-    for first in 0..8 {
-        for second in 0..8 {
+    for first in 0..10 {
+        for second in 0..10 {
             bounded(2, move || {
                 killed(LATE, [(once, first), (run, second)], 1);
             });
@@ -118,7 +118,7 @@ pub fn of_two_dead_that_announced_one_slot_nothing_is_left() {
 /// and does nothing: nobody waits for it.
 pub fn a_producer_that_was_refused_is_not_waited_for() {
     let outcomes = Outcomes::new();
-    for steps in 0..9 {
+    for steps in 0..11 {
         let seen = outcomes.clone();
         bounded(2, move || {
             let rig = Rig::new(2, LATE, 3, 0);
@@ -182,7 +182,7 @@ pub fn a_stale_announcement_delays_and_no_more() {
 /// hands the slots to a producer that writes where the dead one was writing.
 pub fn a_tombstone_may_be_another_ones() {
     let outcomes = Outcomes::new();
-    for steps in 0..9 {
+    for steps in 0..11 {
         let seen = outcomes.clone();
         bounded(2, move || {
             let rig = Rig::new(2, LATE, 2, 0);
@@ -229,7 +229,7 @@ pub fn a_tombstone_may_be_another_ones() {
 /// something else.
 pub fn the_place_of_a_dead_producer_is_taken_when_its_slots_are_settled() {
     let outcomes = Outcomes::new();
-    for steps in 0..12 {
+    for steps in 0..14 {
         let seen = outcomes.clone();
         bounded(1, move || {
             let rig = Rig::new(2, LATE, 2, 0);

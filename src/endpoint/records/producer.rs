@@ -28,6 +28,9 @@ pub(super) type Claim<K> = <<K as Producing>::Tail as Tail>::Claim;
 /// A producing end of a ring of records. It may move between threads.
 ///
 /// Dropping it leaves in order, so that another producer can go on; [`RecordProducer::close`] ends the stream.
+///
+/// What *never waits* waits for nobody. But where many produce, of those who claim at the same moment one goes first, and each of
+/// the others stays away for 0.3 to 2.6 us before it tries again.
 #[derive(Debug)]
 pub struct RecordProducer<K: RecordKind, M = Untrusted> {
     /// On lines of its own: the other end may live in a neighbouring object of this process.

@@ -18,6 +18,9 @@ use std::time::Instant;
 /// Each message goes to one consumer. A message in the hands of a consumer that dies goes to another one, which can ask
 /// whether it did ([`SharedConsumer::redelivered`]). Dropping it leaves in order; [`SharedConsumer::close`] ends the
 /// stream for all.
+///
+/// What *never waits* waits for nobody: not for a message, nor for room, nor for what another one has in hand. But of those who
+/// claim at the same moment one goes first, and each of the others stays away for 0.3 to 2.6 us before it tries again.
 #[derive(Debug)]
 pub struct SharedConsumer<T: Element + ?Sized, M = Untrusted> {
     pub(super) deliveries: Deliveries<T>,
@@ -187,7 +190,7 @@ impl<T: Element + ?Sized, M: Trust> SharedConsumer<T, M> {
     }
 
     /// Claims up to `n` messages with one exchange, at least one, waiting for that as `wait` says. In full flow it may rest
-    /// for up to 16 pauses of the processor first, so that there are more.
+    /// for up to 0.4 us first, so that there are more.
     ///
     /// # Errors
     /// As [`pop`](SharedConsumer::pop).

@@ -15,6 +15,9 @@ use std::time::Instant;
 ///
 /// Messages of one producer are taken in its order. Dropping it leaves in order; [`SharedProducer::close`] ends the
 /// stream for all.
+///
+/// What *never waits* waits for nobody: not for a message, nor for room, nor for what another one has in hand. But of those who
+/// claim at the same moment one goes first, and each of the others stays away for 0.3 to 2.6 us before it tries again.
 #[derive(Debug)]
 pub struct SharedProducer<T: Element + ?Sized, M = Untrusted> {
     pub(super) claims: Claims<T>,

@@ -8,10 +8,11 @@
 //! A claim may hold a run of records. They are begun and committed in order, so what is behind the first
 //! header that is 0 was not touched.
 //!
-//! An announcement needs no clearing once its claim is written. A producer that gives up before it has
-//! claimed withdraws it: nobody may wait for the claim of somebody who waits for room.
+//! An announcement needs no clearing once its claim is written. A producer that loses the
+//! exchange withdraws it: nobody may wait for the claim of somebody who waits for room.
 
 use super::super::announce::{announce, withdraw};
+use super::super::back_off::BackOff;
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::{Exactly, Room};
@@ -19,7 +20,7 @@ use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
 use crate::layout::record::{self, Record, Shape};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{fence, spin_hint};
+use crate::sync::fence;
 
 /// The bits of the shared tail that are no position.
 const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
@@ -154,15 +155,13 @@ impl Tail {
     ) -> Result<Claim, Room> {
         // Relaxed: the exchange below decides; nothing is read on the strength of this.
         let mut seen = control.tail.0.load(Relaxed);
+        let mut back_off = BackOff::new();
         loop {
             let room = self.shape.room(seen);
             let pad = if total <= room { 0 } else { room };
             match self.admits(control, seen, pad + total, exactly) {
                 Room::Free => {}
-                refusal => {
-                    withdraw(mine);
-                    return Err(refusal);
-                }
+                refusal => return Err(refusal),
             }
             announce(mine, seen, pad + total);
             let end = seen.wrapping_add(pad + total);
@@ -180,9 +179,14 @@ impl Tail {
                         end,
                     });
                 }
-                Err(now) => seen = now,
+                Err(_) => {
+                    // Nobody is to wait for the claim of somebody who rests, or waits for room.
+                    withdraw(mine);
+                    back_off.lost();
+                }
             }
-            spin_hint();
+            // Relaxed: as above.
+            seen = control.tail.0.load(Relaxed);
         }
     }
 

@@ -144,7 +144,8 @@ pub(crate) fn publish(words: &impl Words, control: &Control, consumers: &impl An
         }
     };
     let gate = (0..consumers.count()).fold(head, oldest);
-    // Acquire A3: not before the announcements, which were acquired. Whoever withdrew one of them had counted before.
+    // Acquire A3: not before the announcements, which were acquired. Whoever took one of them over had counted before; who
+    // withdrew its own had nothing in hand.
     if control.head.0.moved.load(Acquire) == moved {
         // Release G1: pairs with the Acquire in `limit`. Never back.
         control.gate.0.fetch_max(gate, Release);

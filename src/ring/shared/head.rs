@@ -4,6 +4,7 @@
 //! each. So each message goes to one consumer, and a consumer that dies has announced what was in its hands.
 
 use super::super::announce::{announce, withdraw};
+use super::super::back_off::BackOff;
 use super::super::close;
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::sides::Producers;
@@ -13,7 +14,6 @@ use crate::layout::control::Control;
 use crate::layout::participant::Participant;
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::spin_hint;
 
 /// Why nothing was claimed.
 #[must_use]
@@ -64,13 +64,13 @@ pub(crate) fn take_there(
 ) -> Option<Run> {
     // Relaxed: the exchange below decides; what is read on the strength of this is compared with it.
     let mut seen = control.head.0.taken.load(Relaxed);
+    let mut back_off = BackOff::new();
     loop {
         let there = committed_from(words, seen, most);
         if there == 0 {
             // Relaxed: compared for equality; begins anew with it.
             let now = control.head.0.taken.load(Relaxed);
             if now == seen {
-                withdraw(mine);
                 return None;
             }
             seen = now;
@@ -87,9 +87,14 @@ pub(crate) fn take_there(
             .compare_exchange(seen, end, Release, Relaxed)
         {
             Ok(_) => return Some(Run { next: seen, end }),
-            Err(now) => seen = now,
+            Err(_) => {
+                // Nobody is to wait for what somebody has in hand who rests, or found nothing.
+                withdraw(mine);
+                back_off.lost();
+            }
         }
-        spin_hint();
+        // Relaxed: as above.
+        seen = control.head.0.taken.load(Relaxed);
     }
 }
 

@@ -5,6 +5,7 @@
 //! gate says ([`super::gate`]), and where that does not reach, the slots' words.
 
 use super::super::announce::{announce, withdraw};
+use super::super::back_off::BackOff;
 use super::super::corrupt::{Corrupt, CorruptWord};
 use super::super::words::Words;
 use super::gate::{Credit, Look};
@@ -13,7 +14,6 @@ use crate::layout::control::{CLOSED_BY_CONSUMER, CLOSED_BY_PRODUCER, Control};
 use crate::layout::participant::Participant;
 use crate::layout::word;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::spin_hint;
 
 /// The bits of the shared tail that are no position.
 const CLOSED: u64 = (CLOSED_BY_PRODUCER | CLOSED_BY_CONSUMER) as u64;
@@ -59,6 +59,7 @@ pub(crate) fn claim(
 ) -> Result<Run, Refusal> {
     // Relaxed: the exchange below decides; what is read on the strength of this is compared with it.
     let mut seen = control.tail.0.load(Relaxed);
+    let mut back_off = BackOff::new();
     loop {
         let from = word::position(seen);
         let mut free = 0;
@@ -71,10 +72,7 @@ pub(crate) fn claim(
         if free == 0 {
             match refusal(words, control, seen, credit.waits_for_gate(look)) {
                 Ok(now) => seen = now,
-                Err(refusal) => {
-                    withdraw(mine);
-                    return Err(refusal);
-                }
+                Err(refusal) => return Err(refusal),
             }
             continue;
         }
@@ -88,9 +86,14 @@ pub(crate) fn claim(
             .compare_exchange(seen, word::free(end), Release, Relaxed)
         {
             Ok(_) => return Ok(Run { next: from, end }),
-            Err(now) => seen = now,
+            Err(_) => {
+                // Nobody is to wait for the claim of somebody who rests, or waits for room.
+                withdraw(mine);
+                back_off.lost();
+            }
         }
-        spin_hint();
+        // Relaxed: as above.
+        seen = control.tail.0.load(Relaxed);
     }
 }
 
