@@ -7,15 +7,15 @@
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::Relaxed;
 
-/// How messages of more than a few lines are copied.
+/// By what moves messages of more than a few lines are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LongCopy {
-    /// By one `rep movsb`: it keeps more lines in flight than a loop of moves fits into the processor's window.
-    OneString,
-    /// By a loop of moves of 32 bytes.
-    Vectors,
-    /// By a loop of moves of 16 bytes.
+pub(super) enum Moves {
+    /// Of 16 bytes.
     Pairs,
+    /// Of 32 bytes.
+    Vectors,
+    /// Of 64 bytes.
+    Lines,
 }
 
 /// What the processor is good at.
@@ -26,36 +26,53 @@ pub(super) struct Habits {
     pub(super) eager: bool,
     /// Whether consumers dirty the lines of what they have read, so that those travel whole to the next writer.
     pub(super) dirties: bool,
-    /// See [`LongCopy`].
+    /// Whether records of a few lines are copied by moves of 32 bytes. The processor has AVX then.
+    pub(super) wide: bool,
+    /// See [`Moves`].
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub(super) long_copy: LongCopy,
+    pub(super) moves: Moves,
+    /// What is of so many bytes and more is copied by one `rep movsb`: it keeps more lines in flight than a loop of moves fits
+    /// into the processor's window.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(super) string_from: usize,
 }
 
-impl Habits {
-    /// Whether copies are best made by moves of 32 bytes. The processor has AVX then.
-    pub(super) fn wide(self) -> bool {
-        self.long_copy == LongCopy::Vectors
-    }
-}
+/// Measured on Intel; for those of whom nothing is known it is as good a guess.
+const INTEL: Habits = Habits {
+    eager: true,
+    dirties: false,
+    wide: false,
+    moves: Moves::Pairs,
+    string_from: 0,
+};
 
-/// All that there are.
-const ALL: [Habits; 3] = [
-    // Measured on Intel; where nothing was measured it is as good a guess.
+const AMD: Habits = Habits {
+    eager: false,
+    dirties: true,
+    wide: false,
+    moves: Moves::Pairs,
+    string_from: usize::MAX,
+};
+
+/// All that there are: three of Intel, without AVX, with it, and with as much of AVX-512 as only those have who do not slow down
+/// for it; then two of AMD, without AVX and with it.
+const ALL: [Habits; 5] = [
+    INTEL,
     Habits {
-        eager: true,
-        dirties: false,
-        long_copy: LongCopy::OneString,
+        moves: Moves::Vectors,
+        string_from: 2048,
+        ..INTEL
     },
-    // AMD, with wide moves and without.
     Habits {
-        eager: false,
-        dirties: true,
-        long_copy: LongCopy::Vectors,
+        moves: Moves::Lines,
+        string_from: 8192,
+        ..INTEL
     },
+    AMD,
     Habits {
-        eager: false,
-        dirties: true,
-        long_copy: LongCopy::Pairs,
+        wide: true,
+        moves: Moves::Vectors,
+        ..AMD
     },
 ];
 
@@ -75,7 +92,7 @@ pub(super) fn habits() -> Habits {
     // Relaxed, both: the number is all there is to know.
     match KNOWN.load(Relaxed) {
         0 => {
-            let number = number(&vendor(), has_avx());
+            let number = number(&vendor(), widest());
             KNOWN.store(number as u32 + 1, Relaxed);
             ALL[number]
         }
@@ -83,12 +100,14 @@ pub(super) fn habits() -> Habits {
     }
 }
 
-/// The number in `ALL` of the habits of a processor of `vendor`, as `cpuid` spells it.
-fn number(vendor: &[u8; 12], avx: bool) -> usize {
-    match vendor {
-        b"AuthenticAMD" | b"HygonGenuine" if avx => 1,
-        b"AuthenticAMD" | b"HygonGenuine" => 2,
-        _ => 0,
+/// The number in `ALL` of the habits of a processor of `vendor`, as `cpuid` spells it, which can make such moves.
+fn number(vendor: &[u8; 12], widest: Moves) -> usize {
+    match (vendor, widest) {
+        (b"AuthenticAMD" | b"HygonGenuine", Moves::Pairs) => 3,
+        (b"AuthenticAMD" | b"HygonGenuine", _) => 4,
+        (_, Moves::Pairs) => 0,
+        (_, Moves::Vectors) => 1,
+        (_, Moves::Lines) => 2,
     }
 }
 
@@ -105,9 +124,19 @@ fn vendor() -> [u8; 12] {
     vendor
 }
 
+/// The widest moves that it can make without slowing down: the first processors with AVX-512 lowered their clock for it, and
+/// had no VBMI yet.
 #[cfg(target_arch = "x86_64")]
-fn has_avx() -> bool {
-    std::arch::is_x86_feature_detected!("avx")
+fn widest() -> Moves {
+    if std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512vbmi")
+    {
+        Moves::Lines
+    } else if std::arch::is_x86_feature_detected!("avx") {
+        Moves::Vectors
+    } else {
+        Moves::Pairs
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -116,8 +145,8 @@ fn vendor() -> [u8; 12] {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_avx() -> bool {
-    false
+fn widest() -> Moves {
+    Moves::Pairs
 }
 
 #[cfg(test)]
@@ -126,13 +155,29 @@ mod tests {
 
     #[test]
     fn a_processor_without_wide_moves_is_not_asked_for_them() {
-        let copies = |vendor, avx| ALL[number(vendor, avx)].long_copy;
-        assert_eq!(copies(b"AuthenticAMD", true), LongCopy::Vectors);
-        assert_eq!(copies(b"AuthenticAMD", false), LongCopy::Pairs);
-        assert_eq!(copies(b"GenuineIntel", false), LongCopy::OneString);
-        assert_eq!(
-            habits().long_copy == LongCopy::Vectors,
-            has_avx() && !habits().eager
-        );
+        let order = [Moves::Pairs, Moves::Vectors, Moves::Lines];
+        let rank = |moves| order.iter().position(|&one| one == moves);
+        for vendor in [
+            b"AuthenticAMD",
+            b"HygonGenuine",
+            b"GenuineIntel",
+            b"anybody else",
+        ] {
+            for widest in order {
+                let habits = ALL[number(vendor, widest)];
+                assert!(rank(habits.moves) <= rank(widest));
+                assert!(!habits.wide || widest != Moves::Pairs);
+            }
+        }
+        assert!(rank(habits().moves) <= rank(widest()));
+        for (widest, moves) in [
+            (Moves::Pairs, Moves::Pairs),
+            (Moves::Vectors, Moves::Vectors),
+            (Moves::Lines, Moves::Vectors),
+        ] {
+            let amd = ALL[number(b"AuthenticAMD", widest)];
+            assert_eq!((amd.moves, amd.string_from), (moves, usize::MAX));
+            assert!(amd.dirties && amd.wide == (moves == Moves::Vectors));
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Data for Bytes {
                 true => MOST_DIRTIED_BYTES - LINE,
                 false => 0,
             },
-            wide: habits().wide(),
+            wide: habits().wide,
         }
     }
 }
