@@ -27,7 +27,7 @@ const fn lines_ahead(kind: u32) -> u64 {
     match kind {
         header::KIND_MPSC => 4,
         header::KIND_SPMC => 2,
-        header::KIND_MPMC => 5,
+        header::KIND_MPMC => 16,
         _ => PREFETCH_BYTES / LINE_BYTES,
     }
 }

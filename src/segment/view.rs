@@ -255,6 +255,18 @@ impl Regions {
     }
 }
 
+/// Asks for the line of `at`, to be read. A hint: it has no effect that a program can see.
+#[inline(always)]
+pub(super) fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch changes neither memory nor registers and never faults, whatever the address.
+    unsafe {
+        core::arch::asm!("prefetcht0 [{}]", in(reg) at, options(nostack, preserves_flags, readonly))
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Asks for the line of `at`, to be written. A hint: it has no effect that a program can see.
 #[inline(always)]
 pub(super) fn prefetch_for_write(at: *mut u8) {
