@@ -235,10 +235,7 @@ impl OneOfMany {
         loop {
             let room = self.ring.room(seen);
             let padding = if t <= room { 0 } else { room };
-            if let Err(no) = self.admit(seen, padding + t) {
-                self.withdraw();
-                return Err(no);
-            }
+            self.admit(seen, padding + t)?;
             self.ring.long(self.entry + 32).store(seen, Release);
             self.ring.long(self.entry + 40).store(padding + t, Release);
             let end = seen.wrapping_add(padding + t);
@@ -257,8 +254,9 @@ impl OneOfMany {
                     }
                     return Ok(run);
                 }
-                Err(now) => seen = now,
+                Err(_) => self.withdraw(),
             }
+            seen = tail.load(Relaxed);
         }
     }
 

@@ -144,7 +144,6 @@ impl SlotProducer {
         let mut seen = tail.load(Relaxed);
         loop {
             if seen & 3 != 0 {
-                ring.withdraw(self.i);
                 return Err(No::Closed);
             }
             let from = seen >> 2;
@@ -160,7 +159,6 @@ impl SlotProducer {
                     seen = now;
                     continue;
                 }
-                ring.withdraw(self.i);
                 assert!(distance(w, from) < 0, "corrupt: {w:#x} at {from}");
                 return Err(No::Full);
             }
@@ -168,8 +166,9 @@ impl SlotProducer {
             let to = free(from.wrapping_add(n));
             match tail.compare_exchange(seen, to, Release, Relaxed) {
                 Ok(_) => return Ok((0..n).map(|k| from.wrapping_add(k)).collect()),
-                Err(now) => seen = now,
+                Err(_) => ring.withdraw(self.i),
             }
+            seen = tail.load(Relaxed);
         }
     }
 
@@ -267,7 +266,6 @@ impl SlotConsumer {
                     seen = now;
                     continue;
                 }
-                ring.withdraw(self.i);
                 let ahead = distance(w, seen);
                 assert!(ahead < 0 || w == free(seen), "corrupt: {w:#x} at {seen}");
                 let drained = match self.many_producers {
@@ -283,8 +281,9 @@ impl SlotConsumer {
                     self.redelivered = false;
                     return Ok(());
                 }
-                Err(now) => seen = now,
+                Err(_) => ring.withdraw(self.i),
             }
+            seen = head.load(Relaxed);
         }
     }
 
