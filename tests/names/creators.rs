@@ -103,10 +103,8 @@ fn killed_creators(kind: &str) -> [u32; 2] {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let end = Instant::now() + Duration::from_nanos(random >> 44);
-        while Instant::now() < end {
-            std::hint::spin_loop();
-        }
+        // Asleep: who polls here may keep the player from its core.
+        std::thread::sleep(Duration::from_nanos(random >> 44));
         drop(player);
         // Opening waits a moment for a creator at work, so it is asked in some rounds only.
         if round % 20 == 0 {
