@@ -222,6 +222,7 @@ models! {
         an_orphan_goes_to_one_of_two
         a_living_consumers_stale_announcement_delays_and_no_more
         what_a_living_one_has_finished_is_no_orphan
+        what_a_loser_has_finished_is_no_orphan
         a_place_may_be_inherited_with_what_hangs_on_it
         a_slot_in_dead_hands_comes_back
     }

@@ -159,7 +159,7 @@ pub fn a_living_consumers_stale_announcement_delays_and_no_more() {
 }
 
 /// At most 2 preemptions. A dead consumer has announced what a living one claimed, who finishes it and announces something
-/// else, or withdraws: whoever sees that sees that it is finished.
+/// else, if there is something: whoever sees that sees that it is finished.
 pub fn what_a_living_one_has_finished_is_no_orphan() {
     let outcomes = Outcomes::new();
     for n in 1..3 {
@@ -183,6 +183,35 @@ pub fn what_a_living_one_has_finished_is_no_orphan() {
             settle(&[first, second, ledger], &[done]);
         });
     }
+    outcomes.are([Err(false), Err(true)]);
+}
+
+/// At most 2 preemptions. The same of a living one that then loses an exchange to another one, and withdraws.
+pub fn what_a_loser_has_finished_is_no_orphan() {
+    let outcomes = Outcomes::new();
+    let seen = outcomes.clone();
+    bounded(2, move || {
+        let (rig, done) = filled(2, 4);
+        // It has announced the first, and has not claimed it.
+        let first = dies(&rig.worker(0), 1, 4);
+        let takes = |i: u32, looks: u32| {
+            let worker = rig.worker(i);
+            loom::thread::spawn(move || {
+                let mut ledger = Ledger::new();
+                worker.work(looks, 1, &mut ledger);
+                ledger
+            })
+        };
+        let (both, one) = (takes(1, 2), takes(2, 1));
+        let third = one.join().expect("the consumer ends");
+        let (last, mut ledger) = (rig.worker(3), Ledger::new());
+        let verdict = last.adopt(&mut ledger);
+        assert_ne!(verdict, Ok(()), "it comes again");
+        let second = both.join().expect("the consumer ends");
+        seen.saw(verdict);
+        last.clear_up(&mut ledger);
+        settle(&[first, second, third, ledger], &[done]);
+    });
     outcomes.are([Err(false), Err(true)]);
 }
 
