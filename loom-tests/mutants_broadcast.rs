@@ -4,6 +4,7 @@ use super::{ACQUIRE, CORRUPT, EARLY, Fate, Mutant, NOTICED, RELEASE, WRONG, muta
 
 const FRONTIER: &str = "src/ring/broadcast/frontier.rs";
 const SLOTS: &str = "src/ring/broadcast/slots.rs";
+const WORDS: &str = "src/ring/words.rs";
 const RECORDS: &str = "src/ring/broadcast/records.rs";
 const MARKS: &str = "src/ring/broadcast/marks.rs";
 
@@ -128,7 +129,7 @@ pub(super) const BROADCAST: &[Mutant] = &[
         &[("let oldest = oldest(control, capacity, start); let newest = tail(words, control, capacity);",
            "let newest = tail(words, control, capacity); let oldest = oldest(control, capacity, start);"),
           ("there as i64 >= 0 &&", "")], JOINS, NOTICED),
-    mutant("what_is_being_written_is_published", "order", (SLOTS, "fn is_published("),
+    mutant("what_is_being_written_is_published", "order", (WORDS, "fn was_committed("),
         &[("0 => found == word::ready(position),", "0 => found != word::free(position),")], DEAD, NOTICED),
     mutant("oldest_is_one_too_old", "order", (SLOTS, "fn oldest("),
         &[("frontier(control).wrapping_sub(capacity);", "frontier(control).wrapping_sub(capacity + 1);")], GATED, NOTICED),

@@ -2,6 +2,7 @@
 //!
 //! Here the two legs meet: positions come from `ring`, bytes from `segment`, waiting from `wait`.
 
+mod ahead;
 mod broadcast;
 mod constructors;
 pub(crate) mod kind;

@@ -5,6 +5,7 @@ use crate::layout::control::{ASLEEP, AWAKE, Line};
 use crate::layout::header;
 use crate::os::posix_sem::NamedSem;
 use crate::os::{futex, membarrier, pause, ranges};
+use crate::ring::words::{Words, was_committed};
 use crate::segment::{Regions, Segment, Sems, SharedWord};
 use crate::sync::{self, AtomicU32, Ordering};
 use crate::wait::distance::Distance;
@@ -200,9 +201,10 @@ impl Signal {
         }
     }
 
-    /// Rests at `position`, if `distance` has its owner do so in full flow, and `there` does not find the message that is so far ahead.
-    pub(crate) fn keep(&self, distance: Distance, position: u64, there: impl FnOnce(u64) -> bool) {
-        if distance.flows(self.glances.began_at(), position) && !there(distance.ahead()) {
+    /// Rests at `position`, if `distance` has its owner do so in full flow, and the message that is so far ahead was not committed.
+    pub(crate) fn keep(&self, distance: Distance, words: &impl Words, position: u64) {
+        let flows = distance.flows(self.glances.began_at(), position);
+        if flows && !was_committed(words, position.wrapping_add(distance.ahead())) {
             sync::rest(distance.rest_ns());
         }
     }

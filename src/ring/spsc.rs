@@ -304,13 +304,6 @@ impl Head {
         words.at(self.next).load(Acquire) == word::ready(self.next)
     }
 
-    /// Whether the message `n` positions on is there, and so all before it are.
-    pub(crate) fn is_committed(&self, words: &impl Words, n: u64) -> bool {
-        let position = self.next.wrapping_add(n);
-        // Relaxed: a hint; every message is looked at again before it is read.
-        words.at(position).load(Relaxed) == word::ready(position)
-    }
-
     /// Looks for the next message, passing over positions that were given up.
     #[inline]
     pub(crate) fn look(&mut self, words: &impl Words, control: &Control) -> Look {

@@ -1,6 +1,8 @@
 //! How a protocol reaches the ready words.
 
+use crate::layout::word::{self, distance};
 use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
 
 /// The ready words of a ring, one per slot; or the header words of its records.
 ///
@@ -10,6 +12,16 @@ pub(crate) trait Words {
     /// The word of the slot or record that `position` falls on. Any position is allowed: it is reduced
     /// modulo the capacity.
     fn at(&self, position: u64) -> &AtomicU64;
+}
+
+/// Whether the message at `position` of a ring of slots was committed, if it was not even taken, or overwritten, since. A hint.
+pub(crate) fn was_committed(words: &impl Words, position: u64) -> bool {
+    // Relaxed: whoever acts on it looks again.
+    let found = words.at(position).load(Relaxed);
+    match distance(found, position) {
+        0 => found == word::ready(position),
+        further => further > 0,
+    }
 }
 
 /// The words of a ring of records: every 8 bytes of it. Positions are in bytes and multiples of 8.

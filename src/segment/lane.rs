@@ -6,7 +6,7 @@
 
 use super::copy;
 use super::processor::{MOST_DIRTIED_BYTES, habits};
-use super::view::{Data, View, prefetch_for_write};
+use super::view::{Data, View, prefetch, prefetch_for_write};
 use crate::layout::geometry::{Geometry, SlotShape};
 use crate::layout::header;
 use crate::layout::word;
@@ -32,13 +32,20 @@ const fn lines_ahead(kind: u32) -> u64 {
     }
 }
 
-/// How far ahead consumers of those kinds ask for the lines that they will hand back, in lines. Measured as well.
-const fn lines_back(kind: u32) -> u64 {
-    match kind {
-        header::KIND_MPMC => 64,
-        _ => 16,
-    }
-}
+/// No producer asks for more than this part of the ring ahead. Farther on, in a ring that is full, are messages that the consumer
+/// has yet to read.
+const NEARBY: u64 = 16;
+/// Nor for a run that is more than this part of it.
+const NEARBY_RUNS: u64 = 8;
+/// In smaller rings producers do not ask at all.
+const LEAST_SLOTS: u64 = 4;
+
+/// How far ahead consumers and readers ask for the lines that they will read, in lines: at most, and at least, or not at
+/// all. They know that those are written, so that far costs nothing; but the farther, the seldomer they have to find out.
+const SOUGHT_LINES: u64 = 128;
+const LEAST_SOUGHT_LINES: u64 = 16;
+/// Lines of a longer message the processor fetches ahead itself.
+const LONGEST_SOUGHT: u64 = 128;
 
 /// Bytes of a line.
 const LINE_BYTES: u64 = 64;
@@ -56,16 +63,14 @@ pub(crate) struct Slots {
     shape: SlotShape,
     /// Slots to prefetch ahead.
     ahead: u64,
-    /// A position prefetches if it has none of these bits: the first slot of each line, or next to none for
-    /// rings too small for it.
+    /// A position prefetches if it has none of these bits: the first slot of each line, or next to none where
+    /// nobody does.
     ahead_mask: u64,
-    /// The same for the only consumer, which does so where slots share lines, and where many produce.
-    shared_mask: u64,
     /// Whether consumers dirty the lines they have read.
     dirties: bool,
-    /// Slots ahead that consumers prefetch where anybody exchanges, and the mask for that.
-    back: u64,
-    back_mask: u64,
+    /// Slots ahead that consumers and readers ask for, and the mask for that.
+    sought: u64,
+    sought_mask: u64,
 }
 
 /// The slots of a [`View`], as a value. The fast paths take one at their start: numbers in registers need not
@@ -79,13 +84,10 @@ pub(crate) struct Lane<'a> {
 impl Data for Slots {
     fn new(first: NonNull<u8>, geometry: &Geometry) -> Self {
         let slots = |lines: u64| (lines * LINE_BYTES / geometry.stride).max(1);
-        let ahead = slots(lines_ahead(geometry.kind));
-        let back = slots(lines_back(geometry.kind));
         let eager = habits().eager;
         let asks = eager || matches!(geometry.kind, header::KIND_MPSC | header::KIND_BROADCAST);
-        // Small rings do without.
-        let is_large = slots(PREFETCH_BYTES / LINE_BYTES) * 4 <= geometry.capacity;
-        let shares = geometry.stride < LINE_BYTES || geometry.kind == header::KIND_MPSC;
+        let sought = slots(SOUGHT_LINES).min(geometry.capacity / 8);
+        let seeks = geometry.stride <= LONGEST_SOUGHT && sought >= slots(LEAST_SOUGHT_LINES);
         // The positions that begin a line, or next to none.
         let mask = |wanted| match wanted {
             true => (64 / geometry.stride).max(1) - 1,
@@ -100,11 +102,10 @@ impl Data for Slots {
             first,
             mask: geometry.capacity - 1,
             shape,
-            ahead,
-            ahead_mask: mask(is_large && asks),
-            shared_mask: mask(is_large && shares && eager),
-            back_mask: mask(eager && back * 4 <= geometry.capacity),
-            back,
+            ahead: slots(lines_ahead(geometry.kind)).min((geometry.capacity / NEARBY).max(1)),
+            ahead_mask: mask(asks && geometry.capacity >= LEAST_SLOTS),
+            sought,
+            sought_mask: mask(eager && seeks),
             dirties: habits().dirties,
         }
     }
@@ -158,21 +159,27 @@ impl Lane<'_> {
         self.slots.shape.payload_bytes as usize
     }
 
-    /// Whether `position` is the first of several that share a line, in a ring large enough to look ahead.
+    /// Whether at `position` a line ahead is to be asked for by who reads.
     #[inline(always)]
-    pub(crate) fn begins_shared_line(self, position: u64) -> bool {
-        position & self.shared_mask() == 0
+    pub(crate) fn seeks_at(self, position: u64) -> bool {
+        position & self.sought_mask() == 0
     }
 
     /// The bits that such a position has not.
     #[inline(always)]
-    pub(crate) fn shared_mask(self) -> u64 {
-        self.slots.shared_mask
+    pub(crate) fn sought_mask(self) -> u64 {
+        self.slots.sought_mask
     }
 
-    /// How many slots ahead lines are asked for.
-    pub(crate) fn ahead(self) -> u64 {
-        self.slots.ahead
+    /// How many slots ahead that line is.
+    pub(crate) fn sought(self) -> u64 {
+        self.slots.sought
+    }
+
+    /// Asks for the line of a slot some messages after `position`, to be read.
+    #[inline(always)]
+    pub(crate) fn prefetch_sought(self, position: u64) {
+        prefetch(self.slot(position.wrapping_add(self.slots.sought)));
     }
 
     /// The first byte of the slot of `position`.
@@ -210,18 +217,13 @@ impl Lane<'_> {
         }
     }
 
-    /// Asks for the line of a slot some messages after `position`, to be handed back.
-    #[inline(always)]
-    pub(crate) fn prefetch_back(self, position: u64) {
-        if position & self.slots.back_mask == 0 {
-            prefetch_for_write(self.slot(position.wrapping_add(self.slots.back)));
-        }
-    }
-
     /// Asks for the lines of the run of `n` slots that comes after the next one, to be written, seen from the end of a
     /// run. The next one is too late, or somebody else's.
     #[inline]
     pub(crate) fn prefetch_run(self, end: u64, n: u64) {
+        if n > (self.slots.mask + 1) / NEARBY_RUNS {
+            return;
+        }
         for i in 0..n.min(MOST_AT_ONCE) {
             let position = end.wrapping_add(n).wrapping_add(i);
             if position & self.slots.ahead_mask == 0 {

@@ -1,5 +1,6 @@
 //! The reading end of a broadcast of slots.
 
+use super::super::ahead::Ahead;
 use super::super::seat::Peer;
 use super::super::signal::Signal;
 use super::super::slots_of::SlotsOf;
@@ -23,6 +24,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Reader<T: Element + ?Sized> {
     place: Place,
+    ahead: Ahead,
     view: SlotsOf<T>,
     distance: Distance,
     standing: Standing,
@@ -59,6 +61,7 @@ impl<T: Element + ?Sized> Reader<T> {
         };
         Ok(Self {
             place: Place::new(position, capacity, start),
+            ahead: Ahead::new(position),
             distance: Distance::new(geometry.kind, geometry.stride, capacity),
             view,
             standing,
@@ -215,20 +218,31 @@ impl<T: Element + ?Sized> Reader<T> {
     #[inline(always)]
     fn after_read(&mut self, rest: Rest) {
         self.standing.received += 1;
+        let (lane, next) = (self.view.lane(), self.place.next());
+        if lane.seeks_at(next) && self.ahead.ask(next, lane) {
+            self.look_ahead();
+        }
         if self.place.is_due() {
             self.publish();
         }
-        if rest == Rest::May && self.distance.is_due(self.place.next()) {
+        if rest == Rest::May && self.distance.is_due(next) {
             self.keep_distance();
         }
     }
 
-    /// Lets the producer get ahead, if this reader is too close behind.
+    /// Finds out whether lines may be asked for.
+    #[inline(never)]
+    fn look_ahead(&mut self) {
+        self.ahead.look(self.place.next(), self.view.lane());
+    }
+
+    /// Lets the producer get ahead, if this reader may be too close behind.
     #[inline(never)]
     fn keep_distance(&mut self) {
         let (lane, next) = (self.view.lane(), self.place.next());
-        let there = |ahead| self.place.is_there(&lane, ahead);
-        self.standing.signal.keep(self.distance, next, there);
+        if !self.ahead.knows(next) {
+            self.standing.signal.keep(self.distance, &lane, next);
+        }
     }
 
     /// Says how far it has come, and wakes a producer that waits for that.

@@ -2,6 +2,7 @@
 //!
 //! What it has claimed is announced until it was released, so that another consumer can take it over should this one die.
 
+use super::super::ahead::Ahead;
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{End, Signal};
@@ -38,6 +39,7 @@ pub(super) struct Hands<T: Element + ?Sized> {
     /// What was claimed and not yet released.
     pub(super) run: Run,
     pub(super) capacity: u64,
+    ahead: Ahead,
     /// From which position on the gate may be due.
     gate_due: u64,
     /// How far apart gates are.
@@ -128,10 +130,20 @@ impl<T: Element + ?Sized> Hands<T> {
     #[inline(always)]
     fn release(&mut self, signal: &Signal) {
         let lane = self.view.lane();
-        lane.prefetch_back(self.run.next);
-        lane.dirty(self.run.next);
+        let at = self.run.next;
+        let looks = lane.seeks_at(at) && self.ahead.ask(at, lane);
+        lane.dirty(at);
         self.run.release(&lane, self.capacity);
+        if looks {
+            self.look_ahead(at);
+        }
         let _ = signal.notify();
+    }
+
+    /// Finds out, at position `at`, whether lines may be asked for.
+    #[inline(never)]
+    fn look_ahead(&mut self, at: u64) {
+        self.ahead.look(at, self.view.lane());
     }
 
     /// What [`Hands::find`] did not find, after clearing up after the dead.
@@ -211,6 +223,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
         Ok(Self {
             hands: Hands {
                 capacity: geometry.capacity,
+                ahead: Ahead::new(0),
                 gate_due: 0,
                 gates_apart: match gate::is_published(geometry.capacity, consumers) {
                     true => geometry.capacity / 4,
@@ -291,9 +304,10 @@ impl<T: Element + ?Sized> Deliveries<T> {
     /// Lets the producers get ahead, if this consumer is too close behind.
     #[inline(never)]
     fn keep_distance(&mut self, at: u64) {
-        let lane = self.hands.view.lane();
-        let there = |ahead| head::is_committed(&lane, at.wrapping_add(ahead));
-        self.signal.keep(self.distance, at, there);
+        if !self.hands.ahead.knows(at) {
+            let lane = self.hands.view.lane();
+            self.signal.keep(self.distance, &lane, at);
+        }
     }
 
     /// The same, and rests where the last run was shorter than it might have been, so that this one is longer.

@@ -1,12 +1,12 @@
 //! The consuming end.
 
+use super::super::ahead::Ahead;
 use super::super::mender::Mender;
 use super::super::seat::{Peer, Seat};
 use super::super::signal::{self, End, Signal};
 use super::super::slots_of::SlotsOf;
 use super::super::typed::{Element, Trust, Trusted, Untrusted};
 use super::super::waiting::{self, Care, Poll, Rest};
-use super::ahead::Ahead;
 use super::sample::Sample;
 use crate::error::{EndpointError, PopError, TryPopError};
 use crate::layout::control::CLOSED_BY_CONSUMER;
@@ -64,7 +64,7 @@ impl<T: Element + ?Sized> Consumer<T, Untrusted> {
         signal.rouse();
         Ok(Self {
             ahead: Ahead::new(head.next()),
-            attend_mask: head.gate_mask() & view.lane().shared_mask() & distance.mask(),
+            attend_mask: head.gate_mask() & view.lane().sought_mask() & distance.mask(),
             seldom_mask: head.gate_mask() & distance.mask(),
             distance,
             head: CachePadded::new(head),
@@ -341,14 +341,16 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if self.head.next() & self.seldom_mask == 0 {
             self.now_and_then(rest);
         }
-        if self.view.lane().begins_shared_line(self.head.next()) {
-            if self.mender.is_some() {
-                // Producers wait for each line at their next exchange: they shall find it free to take.
-                self.view.lane().prefetch_back(self.head.next());
-            } else {
-                self.ahead.ask(&self.head, self.view.lane());
-            }
+        let (lane, next) = (self.view.lane(), self.head.next());
+        if lane.seeks_at(next) && self.ahead.ask(next, lane) {
+            self.look_ahead();
         }
+    }
+
+    /// Finds out whether lines may be asked for.
+    #[inline(never)]
+    fn look_ahead(&mut self) {
+        self.ahead.look(self.head.next(), self.view.lane());
     }
 
     /// Tells the producer what was released, and lets it get ahead if this consumer is too close behind.
@@ -357,10 +359,9 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         if self.head.gate_is_due() {
             self.tell_producer();
         }
-        if rest == Rest::May && self.distance.is_due(self.head.next()) {
-            let (lane, next) = (self.view.lane(), self.head.next());
-            let there = |ahead| self.head.is_committed(&lane, ahead);
-            self.signal.keep(self.distance, next, there);
+        let (lane, next) = (self.view.lane(), self.head.next());
+        if rest == Rest::May && self.distance.is_due(next) && !self.ahead.knows(next) {
+            self.signal.keep(self.distance, &lane, next);
         }
     }
 

@@ -1,6 +1,5 @@
 //! The ends of a ring of slots of which there is one: the only producer, the only consumer.
 
-mod ahead;
 mod batch;
 mod consumer;
 mod loan;

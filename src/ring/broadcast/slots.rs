@@ -8,7 +8,7 @@
 //! nowhere.
 
 use super::super::corrupt::{Corrupt, CorruptWord};
-use super::super::words::Words;
+use super::super::words::{Words, was_committed};
 use super::frontier::{self, Credit, Cursors, frontier};
 use super::{Gone, Place, Room, Seen};
 use crate::layout::control::{CLOSED_BY_PRODUCER, Control};
@@ -17,22 +17,11 @@ use crate::layout::word::{self, distance};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::fence;
 
-/// Whether the word `found` shows that `position` was published, in its slot or so long ago that it is gone.
-fn is_published(found: u64, position: u64) -> bool {
-    match distance(found, position) {
-        0 => found == word::ready(position),
-        further => further > 0,
-    }
-}
-
 /// The next position to be published; exact while the producer stands still.
 pub(crate) fn tail(words: &impl Words, control: &Control, capacity: u64) -> u64 {
     let first = frontier(control).wrapping_sub(capacity);
-    let published = super::super::spsc::prefix(capacity, |i| {
-        let position = first.wrapping_add(i);
-        // Relaxed: whoever acts on it looks again.
-        is_published(words.at(position).load(Relaxed), position)
-    });
+    let published =
+        super::super::spsc::prefix(capacity, |i| was_committed(words, first.wrapping_add(i)));
     first.wrapping_add(published)
 }
 
@@ -226,13 +215,6 @@ impl Reader {
     pub(crate) fn is_ready(&self, words: &impl Words) -> bool {
         // Relaxed: see above.
         words.at(self.next).load(Relaxed) == word::ready(self.next)
-    }
-
-    /// Whether the message `n` positions on was published, and so all before it were.
-    pub(crate) fn is_there(&self, words: &impl Words, n: u64) -> bool {
-        let position = self.next.wrapping_add(n);
-        // Relaxed: a hint; every message is looked at again before it is read.
-        is_published(words.at(position).load(Relaxed), position)
     }
 
     /// What is at the next position. After a loss the reader is at `resume`.

@@ -157,13 +157,6 @@ fn nothing(words: &impl Words, control: &Control, producers: Producers) -> Optio
     Some(Nothing::Empty { claimed })
 }
 
-/// Whether the message at `position` was committed, or was even taken and released since. A hint.
-pub(crate) fn is_committed(words: &impl Words, position: u64) -> bool {
-    // Relaxed: see above.
-    let found = words.at(position).load(Relaxed);
-    found == word::ready(position) || distance(found, position) > 0
-}
-
 /// Whether a message is there to be claimed. A hint: another consumer may be quicker.
 pub(crate) fn is_ready(words: &impl Words, control: &Control) -> bool {
     // Relaxed: see above.
