@@ -5,7 +5,7 @@
 //! is known to be written is asked for. See ARCHITECTURE.md for the measurements.
 
 use crate::ring::words::was_committed;
-use crate::segment::Lane;
+use crate::segment::{Lane, Slots, View};
 
 /// Up to where that is known.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Ahead {
     }
 
     /// Asks for the line of a message some way behind `next`, if there is something in it. `true` when it is time to
-    /// [`look`](Ahead::look). Nothing here is a call: it would have the whole lane put into memory.
+    /// [`look`](Ahead::look), which is a call and so takes no lane: that would be put into memory for each message.
     #[inline(always)]
     pub(super) fn ask(&self, next: u64, lane: Lane<'_>) -> bool {
         if self.knows(next) {
@@ -45,7 +45,9 @@ impl Ahead {
 
     /// Finds out whether lines may be asked for during the next messages. The line that tells is asked for a little earlier, so
     /// that nobody waits for it.
-    pub(super) fn look(&mut self, next: u64, lane: Lane<'_>) {
+    #[inline(never)]
+    pub(super) fn look(&mut self, next: u64, view: &View<Slots>) {
+        let lane = view.lane();
         let n = lane.sought();
         if !self.asked {
             lane.prefetch_sought(next.wrapping_add(n));

@@ -220,7 +220,7 @@ impl<T: Element + ?Sized> Reader<T> {
         self.standing.received += 1;
         let (lane, next) = (self.view.lane(), self.place.next());
         if lane.seeks_at(next) && self.ahead.ask(next, lane) {
-            self.look_ahead();
+            self.ahead.look(next, &self.view);
         }
         if self.place.is_due() {
             self.publish();
@@ -228,12 +228,6 @@ impl<T: Element + ?Sized> Reader<T> {
         if rest == Rest::May && self.distance.is_due(next) {
             self.keep_distance();
         }
-    }
-
-    /// Finds out whether lines may be asked for.
-    #[inline(never)]
-    fn look_ahead(&mut self) {
-        self.ahead.look(self.place.next(), self.view.lane());
     }
 
     /// Lets the producer get ahead, if this reader may be too close behind.

@@ -135,15 +135,9 @@ impl<T: Element + ?Sized> Hands<T> {
         lane.dirty(at);
         self.run.release(&lane, self.capacity);
         if looks {
-            self.look_ahead(at);
+            self.ahead.look(at, &self.view);
         }
         let _ = signal.notify();
-    }
-
-    /// Finds out, at position `at`, whether lines may be asked for.
-    #[inline(never)]
-    fn look_ahead(&mut self, at: u64) {
-        self.ahead.look(at, self.view.lane());
     }
 
     /// What [`Hands::find`] did not find, after clearing up after the dead.
@@ -301,7 +295,7 @@ impl<T: Element + ?Sized> Deliveries<T> {
         Ok(())
     }
 
-    /// Lets the producers get ahead, if this consumer is too close behind.
+    /// Lets the producers get ahead, if this consumer may be too close behind.
     #[inline(never)]
     fn keep_distance(&mut self, at: u64) {
         if !self.hands.ahead.knows(at) {

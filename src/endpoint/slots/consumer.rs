@@ -343,14 +343,8 @@ impl<T: Element + ?Sized, M: Trust> Consumer<T, M> {
         }
         let (lane, next) = (self.view.lane(), self.head.next());
         if lane.seeks_at(next) && self.ahead.ask(next, lane) {
-            self.look_ahead();
+            self.ahead.look(next, &self.view);
         }
-    }
-
-    /// Finds out whether lines may be asked for.
-    #[inline(never)]
-    fn look_ahead(&mut self) {
-        self.ahead.look(self.head.next(), self.view.lane());
     }
 
     /// Tells the producer what was released, and lets it get ahead if this consumer is too close behind.
