@@ -347,3 +347,37 @@ impl Words for Lane<'_> {
         unsafe { AtomicU64::from_ptr(self.slot(position).cast()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::geometry::Places;
+
+    #[test]
+    fn nobody_asks_for_what_a_full_ring_has_not_handed_over_yet() {
+        let places = Places {
+            producers: 1,
+            consumers: 1,
+        };
+        let of = |capacity, bytes| {
+            let geometry = Geometry::slots(header::KIND_SPSC, capacity, bytes, 8, places).unwrap();
+            Slots::new(NonNull::dangling(), &geometry)
+        };
+        for bytes in [8, 56, 120, 1024, 65536] {
+            for capacity in (1..17).map(|power| 1 << power) {
+                let slots = of(capacity, bytes);
+                assert!((1..=(capacity / 16).max(1)).contains(&slots.ahead));
+                // The word that tells is twice as far.
+                assert!(slots.sought_mask == u64::MAX || slots.sought * 8 <= capacity);
+            }
+        }
+        assert_eq!(
+            [64, 256, 4096].map(|slots| of(slots, 56).ahead),
+            [4, 16, 16]
+        );
+        assert_eq!(
+            [128, 512, 4096].map(|slots| of(slots, 56).sought),
+            [16, 64, 128]
+        );
+    }
+}
